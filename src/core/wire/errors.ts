@@ -1,0 +1,55 @@
+/** etcd's errors: gRPC code and exact text (reference etcd-api.md 2.11). Values, not exceptions: clients compare the text. */
+
+/** gRPC status codes that etcd uses. */
+export const Code = {
+  Ok: 0,
+  Canceled: 1,
+  Unknown: 2,
+  InvalidArgument: 3,
+  DeadlineExceeded: 4,
+  NotFound: 5,
+  PermissionDenied: 7,
+  ResourceExhausted: 8,
+  FailedPrecondition: 9,
+  OutOfRange: 11,
+  Unimplemented: 12,
+  Internal: 13,
+  Unavailable: 14,
+  DataLoss: 15,
+  Unauthenticated: 16
+} as const
+export type Code = (typeof Code)[keyof typeof Code]
+
+export interface EtcdError {
+  readonly _tag: "EtcdError"
+  readonly code: Code
+  readonly message: string
+}
+
+export const etcdError = (code: Code, message: string): EtcdError => ({ _tag: "EtcdError", code, message })
+
+export const isEtcdError = (value: unknown): value is EtcdError =>
+  typeof value === "object" && value !== null && (value as { _tag?: unknown })._tag === "EtcdError"
+
+export const errors = {
+  emptyKey: etcdError(Code.InvalidArgument, "etcdserver: key is not provided"),
+  keyNotFound: etcdError(Code.InvalidArgument, "etcdserver: key not found"),
+  valueProvided: etcdError(Code.InvalidArgument, "etcdserver: value is provided"),
+  leaseProvided: etcdError(Code.InvalidArgument, "etcdserver: lease is provided"),
+  tooManyOps: etcdError(Code.InvalidArgument, "etcdserver: too many operations in txn request"),
+  duplicateKey: etcdError(Code.InvalidArgument, "etcdserver: duplicate key given in txn request"),
+  invalidSortOption: etcdError(Code.InvalidArgument, "etcdserver: invalid sort option"),
+  requestTooLarge: etcdError(Code.InvalidArgument, "etcdserver: request is too large"),
+  leaseNotFound: etcdError(Code.NotFound, "etcdserver: requested lease not found"),
+  memberNotFound: etcdError(Code.NotFound, "etcdserver: member not found"),
+  noSpace: etcdError(Code.ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
+  tooManyRequests: etcdError(Code.ResourceExhausted, "etcdserver: too many requests"),
+  compacted: etcdError(Code.OutOfRange, "etcdserver: mvcc: required revision has been compacted"),
+  futureRevision: etcdError(Code.OutOfRange, "etcdserver: mvcc: required revision is a future revision"),
+  noLeader: etcdError(Code.Unavailable, "etcdserver: no leader"),
+  leaderChanged: etcdError(Code.Unavailable, "etcdserver: leader changed"),
+  serverStopped: etcdError(Code.Unavailable, "etcdserver: server stopped"),
+  requestTimedOut: etcdError(Code.Unavailable, "etcdserver: request timed out"),
+  watchCanceled: etcdError(Code.Canceled, "etcdserver: watch canceled"),
+  notLeader: etcdError(Code.FailedPrecondition, "etcdserver: not leader")
+} as const

@@ -1,0 +1,46 @@
+/**
+ * The etcd API without a transport: (method, request bytes) → response bytes, and a stream form. Every transport
+ * (grpc-js now, JSON gateway and our own HTTP/2 later) hangs on this.
+ */
+import { Context } from "effect"
+import type { EtcdError } from "../core/wire/errors.ts"
+
+/** Who calls and with which metadata, as the transport found it. */
+export interface CallContext {
+  /** Name of the TLS identity (`netsy://{cluster}/client/{name}`); undefined in plain text. */
+  readonly identity: string | undefined
+  readonly metadata: (name: string) => string | undefined
+}
+
+export interface UnaryReply {
+  readonly succeed: (response: Uint8Array) => void
+  readonly fail: (error: EtcdError) => void
+}
+
+/** What the transport offers to a stream's handler. */
+export interface StreamOut {
+  /** False: buffer full, wait for `StreamIn.drained`. */
+  readonly send: (message: Uint8Array) => boolean
+  /** Ends the stream with a status; undefined: OK. */
+  readonly end: (error: EtcdError | undefined) => void
+}
+
+/** What a stream's handler takes from the transport. */
+export interface StreamIn {
+  readonly message: (bytes: Uint8Array) => void
+  readonly drained: () => void
+  /** The client closed its half. */
+  readonly ended: () => void
+  /** The stream is gone: free everything. */
+  readonly closed: () => void
+}
+
+export type MethodKind = "unary" | "serverStream" | "bidi"
+
+export class ClientApi extends Context.Service<ClientApi, {
+  /** Full gRPC paths, e.g. `/etcdserverpb.KV/Range`, with their kind; everything known, implemented or not. */
+  readonly methods: ReadonlyMap<string, MethodKind>
+  /** Unknown and not implemented methods fail with Unimplemented. Malformed bytes fail with a clear InvalidArgument. */
+  readonly unary: (method: string, request: Uint8Array, context: CallContext, reply: UnaryReply) => void
+  readonly stream: (method: string, context: CallContext, out: StreamOut) => StreamIn
+}>()("netsy/services/ClientApi") {}

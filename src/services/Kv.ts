@@ -1,0 +1,41 @@
+/**
+ * The revisioned key-value store as a client sees it: etcd's KV service without a transport. Calls are plain and
+ * synchronous to enter; the reply comes once, later or at once, when the answer may be shown (design 5 and 6.3).
+ */
+import { Context } from "effect"
+import type { EtcdError } from "../core/wire/errors.ts"
+import type {
+  CompactionRequest,
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  ResponseHeader,
+  TxnRequest,
+  TxnResponse
+} from "../core/wire/messages.ts"
+
+/** Exactly one of the two is called, exactly once. Must not throw. */
+export interface Reply<A> {
+  readonly succeed: (answer: A) => void
+  readonly fail: (error: EtcdError) => void
+}
+
+export class Kv extends Context.Service<Kv, {
+  readonly range: (request: RangeRequest, reply: Reply<RangeResponse>) => void
+  readonly put: (request: PutRequest, reply: Reply<PutResponse>) => void
+  readonly deleteRange: (request: DeleteRangeRequest, reply: Reply<DeleteRangeResponse>) => void
+  readonly txn: (request: TxnRequest, reply: Reply<TxnResponse>) => void
+  readonly compact: (request: CompactionRequest, reply: Reply<{ readonly header: ResponseHeader }>) => void
+  /** Calls back when everything acknowledged so far may be read here (a linearizable read of nothing). */
+  readonly barrier: (reply: Reply<{ readonly revision: number }>) => void
+  /** Newest revision that may be shown. */
+  readonly revision: () => number
+  /** Compaction revision, 0 when never compacted. */
+  readonly floor: () => number
+  /** Log positions, for Status: last assigned and last committed. */
+  readonly head: () => number
+  readonly commitIndex: () => number
+}>()("netsy/services/Kv") {}

@@ -1,0 +1,121 @@
+/**
+ * The node's own disk: the log, key history, promises and small facts, in one database that only this service touches.
+ * Requests are served in the order in which they were made (FIFO), so a read sees every append made before it.
+ * Appends are durable (fsynced) when they succeed. Losing this database loses nothing but time: the bucket has it all.
+ */
+import { Context, type Effect, Schema } from "effect"
+import type { Entry, LogRecord, Position } from "../core/log/record.ts"
+
+/** The disk failed, is full, or the database is not usable. Not retried: the process ends and is restarted. */
+export class LocalStoreFailed extends Schema.TaggedError<LocalStoreFailed>()("LocalStoreFailed", {
+  operation: Schema.String,
+  path: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.operation} on ${this.path}: ${this.reason}`
+  }
+}
+
+/** Promises of design 6.2 and 6.4; `fenced` never goes back, `reigned` never goes back. */
+export interface Promises {
+  readonly fenced: number
+  readonly reigned: number
+}
+
+/** What was found when the database was opened. */
+export interface Opened {
+  /** Random id made with a fresh database; names this node together with its node id (design 6.2). */
+  readonly incarnation: string
+  /** How often this incarnation was opened, this time included (1 for a fresh one); stored before `open` returns. */
+  readonly starts: number
+  readonly promises: Promises
+  /** Last entry of the log; (0, 0) when empty. */
+  readonly last: Position
+  /** Revision after the last entry; 0 when empty. */
+  readonly lastRevision: number
+  /** First index from which the log is complete; 1 unless restored from a snapshot or compacted. */
+  readonly firstIndex: number
+  /** Compaction revision; 0 when never compacted. */
+  readonly floor: number
+  /** Commit index as lazily stored. */
+  readonly commitIndex: number
+  /** Set when a damaged or foreign database was set aside: its new path and why. */
+  readonly setAside: { readonly path: string; readonly reason: string } | undefined
+  /**
+   * Rows of a Netsy 1.x database (ascending revision, gapless suffix handling is the caller's), to be imported where
+   * the bucket lacks them. The old file has been set aside under a dated name already. Empty otherwise.
+   */
+  readonly imported: ReadonlyArray<LogRecord>
+}
+
+/** One page of a consistent view, ascending; `done` on the last one. */
+export interface RecordPage {
+  readonly records: ReadonlyArray<LogRecord>
+  readonly done: boolean
+}
+
+export class LocalStore extends Context.Service<LocalStore, {
+  readonly opened: Opened
+  /** File name or `:memory:`, for messages. */
+  readonly path: string
+  /**
+   * Appends entries behind the last one, in one transaction, fsynced. `commitIndex` is stored along, lazily.
+   * Asserts contiguity: the first entry's index is last + 1.
+   */
+  readonly append: (entries: ReadonlyArray<Entry>, commitIndex: number) => Effect.Effect<void, LocalStoreFailed>
+  /** Drops every entry at or above `index`. */
+  readonly truncateFrom: (index: number) => Effect.Effect<void, LocalStoreFailed>
+  /** Drops the whole log and history, keeps incarnation and promises; the log is then to be filled by `restore`. */
+  readonly clear: Effect.Effect<void, LocalStoreFailed>
+  /**
+   * Loads one slice of a snapshot into an empty store (rows need not be contiguous, ops included). After the last slice
+   * (`end` given) the log's last position is `end` and its `firstIndex` is `end.index + 1`.
+   */
+  readonly restore: (
+    records: ReadonlyArray<LogRecord>,
+    end: { readonly position: Position; readonly revision: number; readonly floor: number } | undefined
+  ) => Effect.Effect<void, LocalStoreFailed>
+  /** Entries from `fromIndex`, ascending, at most `maxEntries` and about `maxBytes` (at least one); [] at the end. */
+  readonly entries: (
+    fromIndex: number,
+    maxEntries: number,
+    maxBytes: number
+  ) => Effect.Effect<ReadonlyArray<Entry>, LocalStoreFailed>
+  /** Term of the entry at `index`; undefined when the log does not hold it. */
+  readonly termAt: (index: number) => Effect.Effect<number | undefined, LocalStoreFailed>
+  /**
+   * Key changes (no ops, no `_netsy`) with `fromRevision` ≤ revision ≤ `toRevision`, ascending by (revision, sub), whole
+   * revisions only, at least one revision when there is one; stops after the revision that passes `maxBytes`.
+   */
+  readonly changes: (
+    fromRevision: number,
+    toRevision: number,
+    maxBytes: number
+  ) => Effect.Effect<ReadonlyArray<LogRecord>, LocalStoreFailed>
+  /** Stored versions by exact (key, revision), in the order asked; the last sub of that revision; undefined where absent. */
+  readonly versions: (
+    wanted: ReadonlyArray<{ readonly key: Uint8Array; readonly revision: number }>
+  ) => Effect.Effect<ReadonlyArray<LogRecord | undefined>, LocalStoreFailed>
+  /**
+   * A consistent view of every stored record (ops included) with index ≤ `upToIndex`, in (index, sub) order, page by page,
+   * while appends go on. `count` is the number of records. `close` ends the view. One view at a time per purpose is enough.
+   */
+  readonly view: (upToIndex: number) => Effect.Effect<
+    {
+      readonly count: number
+      readonly next: (maxRecords: number, maxBytes: number) => Effect.Effect<RecordPage, LocalStoreFailed>
+      readonly close: Effect.Effect<void>
+    },
+    LocalStoreFailed
+  >
+  /** Durable when it succeeds. Asserts that neither promise goes back. */
+  readonly promise: (promises: Promises) => Effect.Effect<void, LocalStoreFailed>
+  /** Moves the floor to `revision` and removes rows no reader at or above it can see (rule C2), in bounded steps. */
+  readonly compact: (revision: number) => Effect.Effect<{ readonly removed: number }, LocalStoreFailed>
+  /** Small facts by name, durable. */
+  readonly getMeta: (name: string) => Effect.Effect<Uint8Array | undefined, LocalStoreFailed>
+  readonly setMeta: (name: string, value: Uint8Array) => Effect.Effect<void, LocalStoreFailed>
+  /** Bytes of the database file(s), and bytes in use. */
+  readonly size: Effect.Effect<{ readonly total: number; readonly inUse: number }, LocalStoreFailed>
+}>()("netsy/services/LocalStore") {}

@@ -1,431 +1,418 @@
 /**
- * The protobuf wire format: a growable writer and a bounded reader. No tables, no descriptors: codecs call these in
- * field order. Bytes that are not protobuf throw `ProtobufError` with the offset at which reading stopped.
+ * The protobuf wire format: one growable Writer, one Reader over a piece of a buffer. Plain and synchronous; a Writer
+ * is meant to be kept and reused. 64-bit numbers come in two shapes: `number` for values that are safe integers by
+ * design 3 (revisions, counts), `bigint` for ids that use all 64 bits.
  */
-import { assert } from "../assert.ts"
 
 export const WireType = { Varint: 0, Fixed64: 1, Bytes: 2, Fixed32: 5 } as const
 
-/** Messages inside messages that a reader follows: 100 nested Txns (two messages each) and what they hold. */
+/** Messages inside messages that a Reader enters: 100 nested Txns (two messages each) and what they hold. */
 export const maxDepth = 210
 
-/** Input that is not a well-formed message of the expected type. */
-export class ProtobufError extends Error {
-  override readonly name = "ProtobufError"
-  readonly reason: string
-  /** Byte offset inside the outermost message. */
+/** The bytes are not a well-formed message. `offset` counts from the start of the Reader's buffer. */
+export class MalformedMessage extends Error {
+  override readonly name = "MalformedMessage"
   readonly offset: number
-  constructor(reason: string, offset: number) {
+  readonly reason: string
+  constructor(offset: number, reason: string) {
     super(`malformed protobuf at byte ${offset}: ${reason}`)
-    this.reason = reason
     this.offset = offset
+    this.reason = reason
   }
 }
 
-const two28 = 2 ** 28
-const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-const utf8Encoder = new TextEncoder()
+const two32 = 4294967296
+const encoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** Bytes of `value` (0 … 2^53 − 1) as a varint. */
-export const varintSize = (value: number): number => {
-  if (value < 128) return 1
-  if (value < 16384) return 2
-  if (value < 2097152) return 3
-  if (value < two28) return 4
-  let size = 4
-  for (let rest = Math.floor(value / two28); rest > 0; rest = Math.floor(rest / 128)) size++
-  return size
+/** Bytes that `varint(value)` takes; `value` is a safe integer ≥ 0. */
+export const varintLength = (value: number): number => {
+  if (value < 0x80) return 1
+  if (value < 0x4000) return 2
+  if (value < 0x200000) return 3
+  if (value < 0x10000000) return 4
+  if (value < 0x800000000) return 5
+  if (value < 0x40000000000) return 6
+  if (value < 0x2000000000000) return 7
+  return 8
 }
 
-/** As `varintSize` for an int64 field: negative numbers take 10 bytes. */
-export const int64Size = (value: number): number => (value < 0 ? 10 : varintSize(value))
-
-/** As `varintSize` for a 64-bit field given as bigint (negative: two's complement). */
-export const bigintSize = (value: bigint): number => {
-  let rest = BigInt.asUintN(64, value)
-  let size = 1
-  while (rest > 127n) {
-    rest >>= 7n
-    size++
-  }
-  return size
-}
-
-/** Appends protobuf fields to a buffer that grows. The `…Field` methods leave out proto3 zero values. */
 export class Writer {
-  #bytes: Uint8Array
-  #position = 0
+  buffer: Uint8Array
+  length = 0
 
   constructor(initialBytes = 256) {
-    this.#bytes = new Uint8Array(initialBytes)
+    this.buffer = new Uint8Array(initialBytes)
   }
 
-  /** Bytes written so far. */
-  get length(): number {
-    return this.#position
+  /** Forgets the contents, keeps the memory. */
+  reset(): this {
+    this.length = 0
+    return this
   }
 
-  /** Forgets what was written and keeps the buffer. */
-  reset(): void {
-    this.#position = 0
+  /** Makes room for `more` bytes. */
+  reserve(more: number): void {
+    const needed = this.length + more
+    if (needed <= this.buffer.length) return
+    let size = this.buffer.length * 2
+    while (size < needed) size *= 2
+    const grown = new Uint8Array(size)
+    grown.set(this.buffer.subarray(0, this.length))
+    this.buffer = grown
   }
 
-  /** A copy of exactly what was written. */
+  /** A copy of what was written. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#position)
+    return this.buffer.slice(0, this.length)
   }
 
   /** What was written, without a copy; valid until the next write or reset. */
   view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#position)
+    return this.buffer.subarray(0, this.length)
   }
 
-  /** Makes room for `size` more bytes. */
-  reserve(size: number): void {
-    const needed = this.#position + size
-    if (needed <= this.#bytes.length) return
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
-    grown.set(this.#bytes.subarray(0, this.#position))
-    this.#bytes = grown
+  byte(value: number): void {
+    if (this.length === this.buffer.length) this.reserve(1)
+    this.buffer[this.length++] = value
   }
 
-  /** An unsigned varint, 0 … 2^53 − 1. */
+  /** A safe integer. Negative ones take ten bytes, as int64 and int32 do. */
   varint(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, "varint must be a safe integer that is not negative")
+    if (value < 0) return this.varint64(BigInt(value))
     this.reserve(8)
-    const bytes = this.#bytes
-    let position = this.#position
-    let rest = value
-    while (rest >= two28) {
-      bytes[position++] = (rest % 128) | 128
-      rest = Math.floor(rest / 128)
+    const buffer = this.buffer
+    let at = this.length
+    while (value >= two32) {
+      buffer[at++] = (value % 128) | 0x80
+      value = Math.floor(value / 128)
     }
-    while (rest > 127) {
-      bytes[position++] = (rest & 127) | 128
-      rest >>>= 7
+    value >>>= 0
+    while (value > 0x7f) {
+      buffer[at++] = (value & 0x7f) | 0x80
+      value >>>= 7
     }
-    bytes[position++] = rest
-    this.#position = position
+    buffer[at++] = value
+    this.length = at
   }
 
-  /** An int64 varint: a negative number becomes ten bytes of two's complement. */
-  int64(value: number): void {
-    if (value >= 0) return this.varint(value)
-    assert(Number.isSafeInteger(value), "int64 must be a safe integer")
-    this.varintBigint(BigInt(value))
+  /** An int64 or uint64. */
+  varint64(value: bigint): void {
+    const bits = BigInt.asUintN(64, value)
+    this.varintHalves(Number(bits >> 32n), Number(bits & 0xffffffffn))
   }
 
-  /** A 64-bit varint; a negative value is written in two's complement. */
-  varintBigint(value: bigint): void {
-    let rest = BigInt.asUintN(64, value)
+  /** A uint64 given as two unsigned 32-bit halves. */
+  varintHalves(high: number, low: number): void {
     this.reserve(10)
-    while (rest > 127n) {
-      this.#bytes[this.#position++] = Number(rest & 127n) | 128
-      rest >>= 7n
+    const buffer = this.buffer
+    let at = this.length
+    high >>>= 0
+    low >>>= 0
+    while (high !== 0) {
+      buffer[at++] = (low & 0x7f) | 0x80
+      low = ((low >>> 7) | (high << 25)) >>> 0
+      high >>>= 7
     }
-    this.#bytes[this.#position++] = Number(rest)
+    while (low > 0x7f) {
+      buffer[at++] = (low & 0x7f) | 0x80
+      low >>>= 7
+    }
+    buffer[at++] = low
+    this.length = at
   }
 
   tag(field: number, wireType: number): void {
     this.varint(field * 8 + wireType)
   }
 
-  /** Bytes without tag and length. */
-  raw(value: Uint8Array): void {
-    this.reserve(value.length)
-    this.#bytes.set(value, this.#position)
-    this.#position += value.length
+  /** Bytes as they are, without a length. */
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length)
+    this.buffer.set(bytes, this.length)
+    this.length += bytes.length
   }
 
-  /** Length and bytes, without tag. */
-  delimited(value: Uint8Array): void {
-    this.varint(value.length)
-    this.raw(value)
+  /** Bytes with their length in front. */
+  bytes(bytes: Uint8Array): void {
+    this.varint(bytes.length)
+    this.raw(bytes)
   }
 
-  uintField(field: number, value: number): void {
+  string(text: string): void {
+    if (text.length < 64) {
+      this.reserve(text.length + 1)
+      const buffer = this.buffer
+      let at = this.length
+      buffer[at++] = text.length
+      let i = 0
+      for (; i < text.length; i++) {
+        const code = text.charCodeAt(i)
+        if (code > 0x7f) break
+        buffer[at++] = code
+      }
+      if (i === text.length) {
+        this.length = at
+        return
+      }
+    }
+    this.bytes(encoder.encode(text))
+  }
+
+  /** Starts a length-delimited part whose length is not known yet; give the result to `close`. */
+  open(field: number): number {
+    this.tag(field, WireType.Bytes)
+    this.byte(0)
+    return this.length
+  }
+
+  /** Ends the part begun by `open`: writes its length in front of it. */
+  close(mark: number): void {
+    const size = this.length - mark
+    if (size < 0x80) {
+      this.buffer[mark - 1] = size
+      return
+    }
+    const extra = varintLength(size) - 1
+    this.reserve(extra)
+    this.buffer.copyWithin(mark + extra, mark, this.length)
+    const end = this.length + extra
+    this.length = mark - 1
+    this.varint(size)
+    this.length = end
+  }
+
+  // Fields of a proto3 message: the default value is left out.
+
+  int64Field(field: number, value: number): void {
     if (value === 0) return
     this.tag(field, WireType.Varint)
     this.varint(value)
   }
 
-  int64Field(field: number, value: number): void {
-    if (value === 0) return
-    this.tag(field, WireType.Varint)
-    this.int64(value)
-  }
-
   bigintField(field: number, value: bigint): void {
     if (value === 0n) return
     this.tag(field, WireType.Varint)
-    this.varintBigint(value)
+    this.varint64(value)
   }
 
   boolField(field: number, value: boolean): void {
     if (!value) return
     this.tag(field, WireType.Varint)
-    this.varint(1)
+    this.byte(1)
   }
 
   bytesField(field: number, value: Uint8Array): void {
-    if (value.length > 0) this.bytesElement(field, value)
-  }
-
-  /** A bytes field that is written even when empty: a repeated element or a member of a oneof. */
-  bytesElement(field: number, value: Uint8Array): void {
+    if (value.length === 0) return
     this.tag(field, WireType.Bytes)
-    this.delimited(value)
+    this.bytes(value)
   }
 
   stringField(field: number, value: string): void {
-    if (value.length > 0) this.stringElement(field, value)
-  }
-
-  stringElement(field: number, value: string): void {
-    const mark = this.begin(field)
-    this.reserve(value.length * 3)
-    const { written } = utf8Encoder.encodeInto(value, this.#bytes.subarray(this.#position))
-    this.#position += written
-    this.end(mark)
-  }
-
-  /** Opens a nested message; pass the result to `end` when its fields are written. */
-  begin(field: number): number {
+    if (value.length === 0) return
     this.tag(field, WireType.Bytes)
-    this.reserve(1)
-    return this.#position++
-  }
-
-  end(mark: number): void {
-    const size = this.#position - mark - 1
-    if (size < 128) {
-      this.#bytes[mark] = size
-      return
-    }
-    const extra = varintSize(size) - 1
-    this.reserve(extra)
-    this.#bytes.copyWithin(mark + 1 + extra, mark + 1, this.#position)
-    this.#position = mark
-    this.varint(size)
-    this.#position += size
+    this.string(value)
   }
 }
 
-/**
- * Reads one message. Usage: `while (r.more()) switch (r.field()) { case 1: x = r.bytes(); break; default: r.skip() }`.
- * The value methods check the wire type of the field read last. Nested: `const outer = r.enter(); …; r.leave(outer)`.
- */
 export class Reader {
-  readonly #bytes: Uint8Array
-  #position: number
-  #end: number
-  #wireType = 0
+  readonly buffer: Uint8Array
+  position: number
+  /** First byte that does not belong to the message. */
+  end: number
   #depth = 0
 
-  /** `start` and `end` bound the message inside `bytes`. Nothing is copied. */
-  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
-    assert(start >= 0 && start <= end && end <= bytes.length, "reader bounds must lie inside the bytes")
-    this.#bytes = bytes
-    this.#position = start
-    this.#end = end
+  constructor(buffer: Uint8Array, start = 0, end = buffer.length) {
+    this.buffer = buffer
+    this.position = start
+    this.end = end
   }
 
-  /** Offset of the next byte. */
-  get position(): number {
-    return this.#position
+  /** True when the message (or the part entered) has been read to its end. */
+  done(): boolean {
+    return this.position >= this.end
   }
 
-  /** Wire type of the field read last. */
-  get wireType(): number {
-    return this.#wireType
+  fail(reason: string, offset = this.position): never {
+    throw new MalformedMessage(offset, reason)
   }
 
-  more(): boolean {
-    return this.#position < this.#end
+  /** field × 8 + wire type. */
+  tag(): number {
+    const start = this.position
+    const value = this.varint()
+    if (value < 8 || value > 0xffffffff) this.fail(`field number ${Math.floor(value / 8)} is not allowed`, start)
+    return value
   }
 
-  /** The next field's number. */
-  field(): number {
-    const at = this.#position
-    const tag = this.#uint()
-    const field = Math.floor(tag / 8)
-    if (field === 0 || field > 536870911) throw new ProtobufError(`field number ${field}`, at)
-    this.#wireType = tag & 7
-    return field
-  }
-
-  /** Passes over the value of the field read last. Groups are refused: proto3 has none. */
-  skip(): void {
-    switch (this.#wireType) {
-      case WireType.Varint:
-        this.#varint64()
-        return
-      case WireType.Fixed64:
-        return this.#advance(8)
-      case WireType.Bytes:
-        return this.#advance(this.#length())
-      case WireType.Fixed32:
-        return this.#advance(4)
-      default:
-        throw new ProtobufError(`wire type ${this.#wireType}`, this.#position)
+  /** An unsigned varint that must be a safe integer. */
+  varint(): number {
+    const start = this.position
+    const buffer = this.buffer
+    const end = this.end
+    let at = start
+    if (at >= end) this.fail("ends in the middle of a number")
+    let byte = buffer[at++]!
+    if (byte < 0x80) {
+      this.position = at
+      return byte
     }
+    let value = byte & 0x7f
+    let factor = 128
+    for (let i = 1; i < 10; i++) {
+      if (at >= end) this.fail("ends in the middle of a number", start)
+      byte = buffer[at++]!
+      value += (byte & 0x7f) * factor
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) this.fail("number is 2^53 or more", start)
+        this.position = at
+        return value
+      }
+      factor *= 128
+    }
+    return this.fail("number is longer than ten bytes", start)
   }
 
-  /** A varint that must fit 0 … 2^53 − 1. */
-  uint(): number {
-    this.#expect(WireType.Varint)
-    return this.#uint()
+  /** A uint64. */
+  uint64(): bigint {
+    const start = this.position
+    let low = 0
+    let high = 0
+    for (let i = 0; i < 10; i++) {
+      if (this.position >= this.end) this.fail("ends in the middle of a number", start)
+      const byte = this.buffer[this.position++]!
+      const bits = byte & 0x7f
+      if (i < 4) low |= bits << (7 * i)
+      else if (i === 4) {
+        low |= bits << 28
+        high |= bits >>> 4
+      } else high |= bits << (7 * i - 32)
+      if (byte < 0x80) {
+        if (i === 9 && byte > 1) this.fail("number has more than 64 bits", start)
+        return high === 0 ? BigInt(low >>> 0) : (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
+      }
+    }
+    return this.fail("number is longer than ten bytes", start)
   }
 
-  /** An int64; beyond ±(2^53 − 1) it is clamped. */
-  int64(): number {
-    this.#expect(WireType.Varint)
-    this.#varint64()
-    if (this.#high < 0x80000000) return this.#high < 0x200000 ? this.#high * 2 ** 32 + this.#low : Number.MAX_SAFE_INTEGER
-    // Two's complement: −(~x) − 1.
-    const high = ~this.#high >>> 0
-    return high < 0x200000 ? Math.max(-(high * 2 ** 32 + (~this.#low >>> 0)) - 1, Number.MIN_SAFE_INTEGER) : Number.MIN_SAFE_INTEGER
+  /** An int64 as bigint. */
+  int64(): bigint {
+    return BigInt.asIntN(64, this.uint64())
   }
 
-  /** An int64 in full. */
-  bigint(): bigint {
-    this.#expect(WireType.Varint)
-    this.#varint64()
-    if (this.#high === 0) return BigInt(this.#low)
-    return BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(this.#low))
+  /** An int64 that must be a safe integer. */
+  int64Number(): number {
+    const start = this.position
+    if (start < this.end && this.buffer[start]! < 0x80) return this.buffer[this.position++]!
+    const value = this.int64()
+    if (value > 9007199254740991n || value < -9007199254740991n) this.fail("number is outside ±2^53", start)
+    return Number(value)
   }
 
-  /** A uint64 in full. */
-  ubigint(): bigint {
-    return BigInt.asUintN(64, this.bigint())
+  /** An int64 pulled into the safe integers: enough where only "too big" matters (revisions that a client asks for). */
+  int64Clamped(): number {
+    if (this.position < this.end && this.buffer[this.position]! < 0x80) return this.buffer[this.position++]!
+    const value = this.int64()
+    if (value > 9007199254740991n) return Number.MAX_SAFE_INTEGER
+    if (value < -9007199254740991n) return Number.MIN_SAFE_INTEGER
+    return Number(value)
   }
 
-  /** An int32 or an enum: the low 32 bits. */
+  /** An int32 or an enum: the low 32 bits, as protobuf reads them. */
   int32(): number {
-    this.#expect(WireType.Varint)
-    return this.unpackedInt32()
+    if (this.position < this.end && this.buffer[this.position]! < 0x80) return this.buffer[this.position++]!
+    return Number(BigInt.asIntN(32, this.uint64()))
   }
 
   bool(): boolean {
-    this.#expect(WireType.Varint)
-    this.#varint64()
-    return this.#high !== 0 || this.#low !== 0
+    if (this.position < this.end && this.buffer[this.position]! < 0x80) return this.buffer[this.position++] !== 0
+    return this.uint64() !== 0n
   }
 
-  /** A view into the message, not a copy: it keeps the whole message alive. */
+  /** Length of the part that follows, checked against the end. */
+  size(): number {
+    const start = this.position
+    const size = this.varint()
+    if (size > this.end - this.position) this.fail(`length ${size} goes beyond the end`, start)
+    return size
+  }
+
+  /** A view into the buffer: copy it where it is kept longer than the buffer. */
   bytes(): Uint8Array {
-    const size = this.#delimited()
-    const start = this.#position
-    this.#position += size
-    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, size)
-  }
-
-  bytesCopy(): Uint8Array {
-    return this.bytes().slice()
+    const size = this.size()
+    const start = this.position
+    this.position = start + size
+    return this.buffer.subarray(start, start + size)
   }
 
   string(): string {
-    const at = this.#position
-    const bytes = this.bytes()
+    const size = this.size()
+    const start = this.position
+    const end = start + size
+    this.position = end
+    if (size < 64) {
+      let text = ""
+      let i = start
+      for (; i < end; i++) {
+        const byte = this.buffer[i]!
+        if (byte > 0x7f) break
+        text += String.fromCharCode(byte)
+      }
+      if (i === end) return text
+    }
     try {
-      return utf8Decoder.decode(bytes)
+      return decoder.decode(this.buffer.subarray(start, end))
     } catch {
-      throw new ProtobufError("a string is not UTF-8", at)
+      return this.fail("string is not UTF-8", start)
     }
   }
 
-  /** Goes into a nested message or a packed list; `more` then ends with it. Returns what `leave` needs. */
+  /** Enters a length-delimited part: reading ends at its end until `leave` gets the result back. */
   enter(): number {
-    const size = this.#delimited()
-    if (++this.#depth > maxDepth) throw new ProtobufError(`more than ${maxDepth} nested messages`, this.#position)
-    const outer = this.#end
-    this.#end = this.#position + size
+    const size = this.size()
+    if (++this.#depth > maxDepth) this.fail(`more than ${maxDepth} messages inside each other`)
+    const outer = this.end
+    this.end = this.position + size
     return outer
   }
 
   leave(outer: number): void {
-    assert(this.#position === this.#end, "a nested message must be read to its end")
+    if (this.position !== this.end) this.fail("part was not read to its end")
     this.#depth--
-    this.#end = outer
+    this.end = outer
   }
 
-  /** One element of a packed list of enums or int32, inside `enter` … `leave`. */
-  unpackedInt32(): number {
-    this.#varint64()
-    return this.#low | 0
+  /**
+   * Passes over an unknown field. A field that the message does have (number ≤ `lastKnown`) comes here only with a
+   * wrong wire type, and that is refused.
+   */
+  unknown(tag: number, lastKnown: number): void {
+    const field = Math.floor(tag / 8)
+    if (field <= lastKnown) this.fail(`field ${field} has wire type ${tag & 7}`)
+    this.skip(tag)
   }
 
-  // Result of the last #varint64: two unsigned 32-bit halves.
-  #low = 0
-  #high = 0
-
-  #expect(wireType: number): void {
-    if (this.#wireType !== wireType) {
-      throw new ProtobufError(`wire type ${this.#wireType} instead of ${wireType}`, this.#position)
-    }
-  }
-
-  #advance(size: number): void {
-    if (size > this.#end - this.#position) throw new ProtobufError("the message is cut off", this.#position)
-    this.#position += size
-  }
-
-  #delimited(): number {
-    this.#expect(WireType.Bytes)
-    return this.#length()
-  }
-
-  /** A length that fits what is left. */
-  #length(): number {
-    const at = this.#position
-    const size = this.#uint()
-    if (size > this.#end - this.#position) {
-      throw new ProtobufError(`a length of ${size} bytes with ${this.#end - this.#position} left`, at)
-    }
-    return size
-  }
-
-  #uint(): number {
-    if (this.#position < this.#end) {
-      const first = this.#bytes[this.#position]!
-      if (first < 128) {
-        this.#position++
-        return first
-      }
-    }
-    const at = this.#position
-    this.#varint64()
-    if (this.#high >= 0x200000) throw new ProtobufError("a number beyond 2^53 − 1", at)
-    return this.#high * 2 ** 32 + this.#low
-  }
-
-  #varint64(): void {
-    const bytes = this.#bytes
-    const at = this.#position
-    const end = Math.min(this.#end, at + 10)
-    let position = at
-    let low = 0
-    let high = 0
-    let shift = 0
-    while (position < end) {
-      const byte = bytes[position++]!
-      const bits = byte & 127
-      if (shift < 28) low |= bits << shift
-      else if (shift === 28) {
-        low |= bits << 28
-        high |= bits >>> 4
-      } else {
-        if (shift === 63 && bits > 1) throw new ProtobufError("a varint of more than 64 bits", at)
-        high |= bits << (shift - 32)
-      }
-      shift += 7
-      if (byte < 128) {
-        this.#low = low >>> 0
-        this.#high = high >>> 0
-        this.#position = position
+  /** Passes over the value of a field whose tag was just read. */
+  skip(tag: number): void {
+    const start = this.position
+    switch (tag & 7) {
+      case WireType.Varint:
+        this.uint64()
+        return
+      case WireType.Fixed64:
+        this.position += 8
+        break
+      case WireType.Bytes: {
+        const size = this.size()
+        this.position += size
         return
       }
+      case WireType.Fixed32:
+        this.position += 4
+        break
+      default:
+        this.fail(`wire type ${tag & 7} of field ${Math.floor(tag / 8)} is not allowed`, start)
     }
-    throw new ProtobufError(position - at === 10 ? "a varint of more than 10 bytes" : "the message is cut off", at)
+    if (this.position > this.end) this.fail("ends in the middle of a field", start)
   }
 }

@@ -1,0 +1,74 @@
+# The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup start stop restart status logs build clean fmt lint check test test-kill bench
+
+# Runs its arguments under this clone's Node with the packages' commands in PATH.
+RUN := scripts/dev/run.sh
+DEV := $(RUN) node --disable-warning=ExperimentalWarning src/programs/dev.ts
+VITEST := $(RUN) vitest run
+
+# Nodes to start; the cluster comes later, so 1 is the only count there is.
+NETSY_COUNT ?= 1
+export NETSY_COUNT
+# make logs NAME=s3|netsy-1
+NAME ?=
+# Passed on by test, test-kill and bench: make test ARGS=test/core
+ARGS ?=
+
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Verify and install what is needed, and the pre-commit hook
+	@scripts/dev/setup.sh --verify
+
+start: ## Start dev-s3 and a node, wait until the node is ready (NETSY_DEBUG=true: verbose logs)
+	@$(DEV) start
+
+stop: ## Stop them; the data stays
+	@if [ -d temp/run ]; then $(DEV) stop; else echo "Nothing is running."; fi
+
+restart: ## Restart the node, dev-s3 stays up
+	@$(DEV) restart
+
+status: ## Processes, ports, health
+	@$(DEV) status
+
+logs: ## Follow the logs (NAME=s3 or NAME=netsy-1 for one)
+	@$(DEV) logs $(NAME)
+
+build: ## Check the types: Node runs the sources, so there is nothing else to build
+	@$(RUN) tsc -p .
+	@echo "The types are right. Node runs src/ as it is: there is nothing to compile (make build restart runs it)."
+
+clean: stop ## Stop, and remove build outputs and temp/ (data, certificates, logs)
+	@rm -rf temp dist
+	@echo "Removed temp/ and dist/."
+
+fmt: ## Format all files
+	@$(RUN) oxfmt
+
+lint: ## oxlint, and Effect's own diagnostics
+	@$(RUN) oxlint --deny-warnings
+	@$(RUN) effect-tsgo diagnostics --project tsconfig.json --format text --severity error
+
+check: ## Types, lint, format, and the rules of the house (test/tidy)
+	@echo "==> types"
+	@$(RUN) tsc -p .
+	@echo "==> lint"
+	@$(MAKE) --no-print-directory lint
+	@echo "==> format"
+	@$(RUN) oxfmt --check
+	@echo "==> rules of the house"
+	@$(VITEST) test/tidy
+
+test: ## All tests (ARGS=test/core for a part)
+	@scripts/dev/check-packages.sh
+	@$(VITEST) $(ARGS)
+
+test-kill: ## The durability test in full: 30 kills under load
+	@scripts/dev/check-packages.sh
+	@NETSY_KILL_ROUNDS=30 $(VITEST) test/kill $(ARGS)
+
+bench: ## Throughput and latency; the figures are in docs/benchmarks.md
+	@$(RUN) node --disable-warning=ExperimentalWarning src/programs/bench.ts $(ARGS)

@@ -1,0 +1,17 @@
+/** How the tests run: one process a file, as many at a time as two cores bear, a plain closing line. */
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Tests start daemons, worker threads and native code: a crash must not take other files with it.
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    execArgv: ["--disable-warning=ExperimentalWarning"],
+    reporters: ["default", "./scripts/ci/summaryReporter.ts"],
+    passWithNoTests: false
+  }
+})

@@ -37,6 +37,17 @@ export const varintLength = (value: number): number => {
   return 8
 }
 
+/** Bytes that an int64 takes as a varint: negative numbers take ten. */
+export const int64Length = (value: number): number => (value < 0 ? 10 : varintLength(value))
+
+/** Bytes that `varint64(value)` takes. */
+export const varint64Length = (value: bigint): number => {
+  const bits = BigInt.asUintN(64, value)
+  if (bits <= 9007199254740991n) return varintLength(Number(bits))
+  if (bits < 1n << 56n) return 8
+  return bits < 1n << 63n ? 9 : 10
+}
+
 export class Writer {
   buffer: Uint8Array
   length = 0
@@ -209,7 +220,11 @@ export class Writer {
   }
 
   stringField(field: number, value: string): void {
-    if (value.length === 0) return
+    if (value.length > 0) this.stringElement(field, value)
+  }
+
+  /** A string that is written even when empty: an element of a repeated field. */
+  stringElement(field: number, value: string): void {
     this.tag(field, WireType.Bytes)
     this.string(value)
   }
@@ -316,6 +331,13 @@ export class Reader {
     if (value > 9007199254740991n) return Number.MAX_SAFE_INTEGER
     if (value < -9007199254740991n) return Number.MIN_SAFE_INTEGER
     return Number(value)
+  }
+
+  /** As `int64Clamped` for a uint64. */
+  uint64Clamped(): number {
+    if (this.position < this.end && this.buffer[this.position]! < 0x80) return this.buffer[this.position++]!
+    const value = this.uint64()
+    return value > 9007199254740991n ? Number.MAX_SAFE_INTEGER : Number(value)
   }
 
   /** An int32 or an enum: the low 32 bits, as protobuf reads them. */

@@ -214,7 +214,11 @@ export class Writer {
   }
 
   bytesField(field: number, value: Uint8Array): void {
-    if (value.length === 0) return
+    if (value.length > 0) this.bytesElement(field, value)
+  }
+
+  /** Bytes that are written even when empty: an element of a repeated field or a message as bytes. */
+  bytesElement(field: number, value: Uint8Array): void {
     this.tag(field, WireType.Bytes)
     this.bytes(value)
   }

@@ -1,0 +1,174 @@
+/** Our hand-written codecs against protobufjs and proto/etcd: the same bytes for the same message, both ways. */
+import { assert, describe, it } from "@effect/vitest"
+import * as cluster from "../../src/core/wire/codec/cluster.ts"
+import * as common from "../../src/core/wire/codec/common.ts"
+import * as health from "../../src/core/wire/codec/health.ts"
+import * as kv from "../../src/core/wire/codec/kv.ts"
+import * as maintenance from "../../src/core/wire/codec/maintenance.ts"
+import * as txn from "../../src/core/wire/codec/txn.ts"
+import * as watch from "../../src/core/wire/codec/watch.ts"
+import type { TxnRequest } from "../../src/core/wire/messages.ts"
+import { MalformedMessage, maxDepth, Writer } from "../../src/core/wire/protobuf.ts"
+import { random } from "./random.ts"
+import { messageType, ours, randomMessage } from "./reference.ts"
+
+interface Codec {
+  readonly type: string
+  readonly encode: (message: never) => Uint8Array
+  readonly decode: (bytes: Uint8Array) => unknown
+}
+
+const codec = <A>(type: string, encode: (message: A) => Uint8Array, decode: (bytes: Uint8Array) => A): Codec => ({
+  type,
+  encode,
+  decode
+})
+
+const codecs: ReadonlyArray<Codec> = [
+  codec("etcdserverpb.RangeRequest", kv.encodeRangeRequest, kv.decodeRangeRequest),
+  codec("etcdserverpb.RangeResponse", kv.encodeRangeResponse, kv.decodeRangeResponse),
+  codec("etcdserverpb.PutRequest", kv.encodePutRequest, kv.decodePutRequest),
+  codec("etcdserverpb.PutResponse", kv.encodePutResponse, kv.decodePutResponse),
+  codec("etcdserverpb.DeleteRangeRequest", kv.encodeDeleteRangeRequest, kv.decodeDeleteRangeRequest),
+  codec("etcdserverpb.DeleteRangeResponse", kv.encodeDeleteRangeResponse, kv.decodeDeleteRangeResponse),
+  codec("etcdserverpb.CompactionRequest", kv.encodeCompactionRequest, kv.decodeCompactionRequest),
+  codec("etcdserverpb.CompactionResponse", common.encodeHeaderResponse, common.decodeHeaderResponse),
+  codec("etcdserverpb.TxnRequest", txn.encodeTxnRequest, txn.decodeTxnRequest),
+  codec("etcdserverpb.TxnResponse", txn.encodeTxnResponse, txn.decodeTxnResponse),
+  codec("etcdserverpb.WatchRequest", watch.encodeWatchRequest, watch.decodeWatchRequest),
+  codec("etcdserverpb.WatchResponse", watch.encodeWatchResponse, watch.decodeWatchResponse),
+  codec("etcdserverpb.MemberListRequest", cluster.encodeMemberListRequest, cluster.decodeMemberListRequest),
+  codec("etcdserverpb.MemberListResponse", cluster.encodeMemberListResponse, cluster.decodeMemberListResponse),
+  codec("etcdserverpb.StatusResponse", maintenance.encodeStatusResponse, maintenance.decodeStatusResponse),
+  codec("etcdserverpb.AlarmRequest", maintenance.encodeAlarmRequest, maintenance.decodeAlarmRequest),
+  codec("etcdserverpb.AlarmResponse", maintenance.encodeAlarmResponse, maintenance.decodeAlarmResponse),
+  codec("grpc.health.v1.HealthCheckRequest", health.encodeHealthCheckRequest, health.decodeHealthCheckRequest),
+  codec("grpc.health.v1.HealthCheckResponse", health.encodeHealthCheckResponse, health.decodeHealthCheckResponse)
+]
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+
+/** Runs the decoder; anything but a result or MalformedMessage inside the input is an error of the decoder. */
+const decodesOrRefuses = (decode: (bytes: Uint8Array) => unknown, bytes: Uint8Array): void => {
+  try {
+    decode(bytes)
+  } catch (error) {
+    if (!(error instanceof MalformedMessage)) throw error
+    assert.isAtLeast(error.offset, 0)
+    assert.isAtMost(error.offset, bytes.length)
+  }
+}
+
+describe("codecs", () => {
+  for (const { type, encode, decode } of codecs) {
+    it(`${type}: protobufjs and we write the same bytes and read the same values`, () => {
+      const reference = messageType(type)
+      for (let seed = 1; seed <= 150; seed++) {
+        const message = randomMessage(random(seed), reference)
+        const bytes = reference.encode(message).finish()
+        const decoded = decode(bytes)
+        assert.deepStrictEqual(decoded, ours(reference, message), `seed ${seed}`)
+        assert.strictEqual(hex(encode(decoded as never)), hex(bytes), `seed ${seed}`)
+      }
+    })
+
+    it(`${type}: garbage, cuts and flipped bits are read or refused with an offset inside the input`, () => {
+      const reference = messageType(type)
+      for (let seed = 1; seed <= 100; seed++) {
+        const source = random(seed)
+        decodesOrRefuses(decode, source.bytes(source.int(60)))
+        const bytes = reference.encode(randomMessage(source, reference)).finish()
+        decodesOrRefuses(decode, bytes.subarray(0, source.int(bytes.length + 1)))
+        const flipped = Uint8Array.from(bytes)
+        for (let i = 0; i < 3 && flipped.length > 0; i++) {
+          const at = source.int(flipped.length)
+          flipped[at] = flipped[at]! ^ (1 << source.int(8))
+        }
+        decodesOrRefuses(decode, flipped)
+      }
+    })
+
+    it(`${type}: unknown fields are passed over`, () => {
+      const reference = messageType(type)
+      const writer = new Writer()
+      writer.tag(500, 0)
+      writer.varint64(-1n)
+      writer.tag(501, 1)
+      writer.raw(new Uint8Array(8))
+      writer.bytesField(502, new Uint8Array(300))
+      writer.tag(503, 5)
+      writer.raw(new Uint8Array(4))
+      const message = randomMessage(random(7), reference)
+      const bytes = reference.encode(message).finish()
+      const decoded = decode(Buffer.concat([writer.finish(), bytes, writer.finish()]))
+      assert.deepStrictEqual(decoded, ours(reference, message))
+    })
+
+    it(`${type}: a known field with another wire type is refused`, () => {
+      const field = messageType(type).fieldsArray[0]!
+      for (const wireType of [0, 1, 2, 3, 4, 5, 6, 7]) {
+        const packable = field.type === "bytes" || field.type === "string" || "fields" in (field.resolvedType ?? {})
+        if (wireType === (packable ? 2 : 0)) continue
+        const writer = new Writer()
+        writer.tag(field.id, wireType)
+        writer.raw(new Uint8Array(16))
+        assert.throws(() => decode(writer.finish()), MalformedMessage)
+      }
+    })
+  }
+
+  it("byte fields of a Buffer are plain Uint8Array views", () => {
+    const { key } = kv.decodePutRequest(Buffer.from([10, 2, 7, 8]))
+    assert.deepStrictEqual(key, Uint8Array.of(7, 8))
+    assert.strictEqual(key.constructor, Uint8Array)
+  })
+
+  it("a revision or limit beyond 2^53 becomes the largest safe integer, and −2^63 the smallest", () => {
+    const writer = new Writer()
+    writer.tag(3, 0)
+    writer.varint64(-(2n ** 63n))
+    writer.tag(4, 0)
+    writer.varint64(2n ** 53n)
+    const request = kv.decodeRangeRequest(writer.finish())
+    assert.strictEqual(request.limit, Number.MIN_SAFE_INTEGER)
+    assert.strictEqual(request.revision, Number.MAX_SAFE_INTEGER)
+  })
+
+  it("filters are read packed and one by one", () => {
+    const filters = (bytes: ReadonlyArray<number>): ReadonlyArray<number> => {
+      const request = watch.decodeWatchRequest(Uint8Array.of(10, bytes.length, ...bytes))
+      return request.kind === "create" ? request.create.filters : []
+    }
+    assert.deepStrictEqual(filters([42, 2, 0, 1]), [0, 1])
+    assert.deepStrictEqual(filters([40, 0, 40, 1]), [0, 1])
+  })
+
+  const nestedTxn = (levels: number): TxnRequest => {
+    let request: TxnRequest = { compare: [], success: [], failure: [] }
+    for (let i = 0; i < levels; i++) request = { compare: [], success: [{ kind: "txn", txn: request }], failure: [] }
+    return request
+  }
+
+  it("a hundred Txns inside each other are read", () => {
+    const request = nestedTxn(100)
+    assert.deepStrictEqual(txn.decodeTxnRequest(txn.encodeTxnRequest(request)), request)
+  })
+
+  it("deeper nesting is refused, however deep", () => {
+    for (const levels of [maxDepth / 2 + 1, 20_000]) {
+      let bytes = new Uint8Array(0)
+      for (let i = 0; i < levels; i++) {
+        const writer = new Writer()
+        const op = writer.open(2)
+        writer.bytesElement(4, bytes)
+        writer.close(op)
+        bytes = writer.finish()
+      }
+      assert.throws(() => txn.decodeTxnRequest(bytes), /inside each other/)
+    }
+  })
+
+  it("a string that is not UTF-8 is refused", () => {
+    assert.throws(() => health.decodeHealthCheckRequest(Uint8Array.of(10, 2, 0xc3, 0x28)), /not UTF-8/)
+  })
+})

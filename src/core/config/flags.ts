@@ -1,0 +1,80 @@
+/** The daemon's command line: long flags with `--name value` or `--name=value`, `-v` and `-h`. A later one wins. */
+import { nearest } from "./nearest.ts"
+import type { Problem } from "./problem.ts"
+
+export interface Flags {
+  readonly config: string | undefined
+  readonly validate: string | undefined
+  readonly storage: string | undefined
+  readonly insecure: boolean
+  readonly verbose: boolean
+  readonly version: boolean
+  readonly help: boolean
+}
+
+const valueFlags = ["config", "validate", "storage"] as const
+const switchFlags = ["insecure", "verbose", "version", "help"] as const
+const shortNames: Readonly<Record<string, string>> = { "-v": "--verbose", "-h": "--help" }
+const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false }
+
+const known = [...valueFlags, ...switchFlags].map((name) => `--${name}`)
+
+export const parseFlags = (
+  argv: ReadonlyArray<string>
+): { readonly flags: Flags; readonly problems: ReadonlyArray<Problem> } => {
+  const values: Record<(typeof valueFlags)[number], string | undefined> = {
+    config: undefined,
+    validate: undefined,
+    storage: undefined
+  }
+  const switches = { insecure: false, verbose: false, version: false, help: false }
+  const problems: Array<Problem> = []
+
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i]!
+    const text = Object.hasOwn(shortNames, word) ? shortNames[word]! : word
+    if (!text.startsWith("--") || text === "--") {
+      problems.push({ key: "argument", value: word, allowed: `no further arguments; flags: ${known.join(", ")}` })
+      continue
+    }
+    const equals = text.indexOf("=")
+    const name = equals < 0 ? text.slice(2) : text.slice(2, equals)
+    const attached = equals < 0 ? undefined : text.slice(equals + 1)
+    const valueFlag = valueFlags.find((candidate) => candidate === name)
+    const switchFlag = switchFlags.find((candidate) => candidate === name)
+    if (valueFlag !== undefined) {
+      const value = attached ?? argv[++i]
+      if (value === undefined || value === "") {
+        problems.push({ key: `--${name}`, value: undefined, allowed: `a value: --${name} ${name === "storage" ? "dir:PATH" : "PATH"}` })
+      } else values[valueFlag] = value
+    } else if (switchFlag !== undefined) {
+      const truth = attached === undefined ? true : Object.hasOwn(truths, attached) ? truths[attached] : undefined
+      if (truth === undefined) problems.push({ key: `--${name}`, value: attached, allowed: "true or false" })
+      else switches[switchFlag] = truth
+    } else {
+      const meant = nearest(`--${name}`, known)
+      const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`
+      problems.push({ key: `--${name}`, value: word, allowed: `one of ${known.join(", ")}${hint}` })
+    }
+  }
+  return { flags: { ...values, ...switches }, problems }
+}
+
+export const helpText = `netsy: an etcd-compatible key-value store whose permanent home is object storage
+
+Usage:
+  netsy --config PATH                          a node of a cluster (file: docs/configuration.md)
+  netsy --storage dir:./data --insecure        one node, no file, no certificates, 127.0.0.1 only
+
+Flags:
+      --config PATH     cluster file, JSON with comments (or NETSY_CONFIG)
+      --validate PATH   check a cluster file and this node's variables, then exit
+      --storage WORD    dir:PATH, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX (or NETSY_STORAGE)
+      --insecure        no TLS; refuses to listen beyond loopback
+  -v, --verbose         debug log (or NETSY_DEBUG=true)
+      --version         print the version
+  -h, --help            this text
+
+Flags win over variables, variables win over the file. Every key of the file is also a variable:
+NETSY_ and its path in capitals, for example NETSY_SNAPSHOT_KEEP for snapshot.keep.
+`

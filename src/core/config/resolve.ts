@@ -1,0 +1,225 @@
+/**
+ * From command line, variables and file to `Settings`, or to the list of everything that is wrong. Flags win over
+ * variables, variables over the file. Pure: the caller hands in how to read a file.
+ */
+import { posix } from "node:path"
+import type { SettingsShape } from "../../services/Settings.ts"
+import { type ClusterFile, parseClusterFile } from "./clusterFile.ts"
+import { formatMillis } from "./duration.ts"
+import { allVariables, fileKeys } from "./fields.ts"
+import { type Flags, parseFlags } from "./flags.ts"
+import { identifierRule, isIdentifier } from "./identifier.ts"
+import { editDistance, nearest } from "./nearest.ts"
+import { ignoredTlsVariables, resolveNode } from "./node.ts"
+import type { Problem } from "./problem.ts"
+import { atLeast, positive, Reading } from "./reading.ts"
+import { resolveStorage } from "./storage.ts"
+
+export interface ResolveInput {
+  /** Without the names of the interpreter and the program. */
+  readonly argv: ReadonlyArray<string>
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Throws when the file cannot be read. */
+  readonly readFile: (path: string) => string
+  /** Absolute. */
+  readonly cwd: string
+}
+
+export type Resolved =
+  | { readonly ok: true; readonly settings: SettingsShape; readonly warnings: ReadonlyArray<string> }
+  | { readonly ok: false; readonly problems: ReadonlyArray<Problem>; readonly warnings: ReadonlyArray<string> }
+
+export const resolveSettings = (input: ResolveInput): Resolved => {
+  const { flags, problems } = parseFlags(input.argv)
+  return resolveWithFlags(input, flags, problems)
+}
+
+export const resolveWithFlags = (input: ResolveInput, flags: Flags, flagProblems: ReadonlyArray<Problem>): Resolved => {
+  const { env, cwd } = input
+  const problems: Array<Problem> = [...flagProblems]
+  const configPath = flags.validate ?? flags.config ?? (env["NETSY_CONFIG"] || undefined)
+  const word = storageWord(flags, env)
+  if (configPath === undefined && word === undefined) {
+    problems.push({
+      key: "--config",
+      value: undefined,
+      allowed: "the path of a cluster file (or NETSY_CONFIG); or, for one node without a file, --storage dir:PATH"
+    })
+    return { ok: false, problems, warnings: [] }
+  }
+  const embedded = configPath === undefined
+  const file = embedded ? emptyFile : readClusterFile(input, configPath)
+  problems.push(...file.problems)
+
+  const reading = new Reading(file.given, env, fileKeys)
+  reading.warnings.push(...file.warnings, ...unknownVariables(env))
+  const storage = resolveStorage(reading, word, cwd)
+  const cluster = resolveCluster(reading, embedded)
+  const { node, problems: nodeProblems } = resolveNode({
+    env,
+    cwd,
+    embedded,
+    insecure: flags.insecure,
+    complete: flags.validate === undefined,
+    dataDirFallback: embedded ? embeddedDataDir(storage.path) : "/var/lib/netsy"
+  })
+  const debug = flags.verbose || env["NETSY_DEBUG"] === "true"
+  const format = reading.choice("log.format", "text", ["text", "json"])
+  // A file that could not be read would be reported again as dozens of missing keys.
+  const unreadable = file.problems.length > 0 && file.given.size === 0
+  problems.push(...(unreadable ? [] : reading.problems), ...nodeProblems)
+  if (storage.provider === "directory") problems.push(...visibleDataDir(storage.path, node.dataDir))
+  if (flags.insecure && ignoredTlsVariables(env).length > 0) {
+    reading.warnings.push(`--insecure: no TLS; ${ignoredTlsVariables(env).join(", ")} have no effect`)
+  }
+
+  const { warnings } = reading
+  if (problems.length > 0) return { ok: false, problems, warnings }
+  return { ok: true, settings: { ...cluster, ...node, storage, log: { format, debug } }, warnings }
+}
+
+const emptyFile: ClusterFile = { given: new Map(), problems: [], warnings: [] }
+
+const readClusterFile = (input: ResolveInput, path: string): ClusterFile => {
+  try {
+    return parseClusterFile(path, input.readFile(posix.resolve(input.cwd, path)))
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const problem = { key: path, value: reason, allowed: "a readable cluster file" }
+    return { given: new Map(), problems: [problem], warnings: [] }
+  }
+}
+
+const storageWord = (flags: Flags, env: ResolveInput["env"]) => {
+  if (flags.storage !== undefined) return { text: flags.storage, source: "--storage" }
+  const text = env["NETSY_STORAGE"]
+  return text === undefined || text === "" ? undefined : { text, source: "NETSY_STORAGE" }
+}
+
+/** Inside a directory store its name starts with a dot, which the store does not list. */
+const embeddedDataDir = (storagePath: string): string =>
+  storagePath === "" ? "./netsy-data" : posix.join(storagePath, ".node")
+
+const visibleDataDir = (storagePath: string, dataDir: string): ReadonlyArray<Problem> => {
+  const inside = posix.relative(storagePath, dataDir)
+  if (inside.startsWith(".")) return []
+  return [{
+    key: "NETSY_DATA_DIR",
+    value: dataDir,
+    allowed: `a directory outside of the store ${storagePath}, or in it under a name with a leading dot`
+  }]
+}
+
+const unknownVariables = (env: ResolveInput["env"]): ReadonlyArray<string> =>
+  Object.keys(env).flatMap((name) => {
+    if (!name.startsWith("NETSY_") || allVariables.includes(name)) return []
+    // Others own names with this prefix too (Kubernetes adds NETSY_PORT…): only likely slips are mentioned.
+    const meant = nearest(name, allVariables)
+    if (meant === undefined || editDistance(name, meant) > slipDistanceMax) return []
+    return [`unknown variable ${name} is ignored; did you mean ${meant}?`]
+  })
+
+const slipDistanceMax = 2
+
+type ClusterSettings = Omit<SettingsShape, "storage" | "log" | "nodeId" | "dataDir" | "bind" | "advertise" | "tls">
+
+const neverOr = (millis: number | undefined): number | undefined =>
+  millis === undefined || millis <= 0 ? undefined : millis
+
+const thresholdOr = (count: number): number | undefined => (count <= 0 ? undefined : count)
+
+/** MiB values stay exact as bytes. */
+const mibMax = 2 ** 32
+
+const resolveCluster = (reading: Reading, embedded: boolean): ClusterSettings => {
+  const clusterId = reading.text("cluster_id", embedded ? "netsy" : "")
+  if (!isIdentifier(clusterId)) reading.refuse("cluster_id", identifierRule)
+
+  const heartbeat = reading.duration("heartbeat_interval", { ...positive, fallbackMillis: embedded ? 1_000 : undefined })
+  const degradationCount = reading.integer("elector.degradation_count", { fallback: 2, min: 1, max: 1e6, zeroIsFallback: true })
+  const priorMin = degradationCount * (heartbeat ?? 0)
+  const priorTimeout = reading.duration("elector.primary_prior_timeout", {
+    fallbackMillis: embedded ? Math.max(5_000, priorMin) : undefined,
+    allowed: heartbeat === undefined
+      ? "a duration of elector.degradation_count x heartbeat_interval or more"
+      : `a duration of ${formatMillis(priorMin)} or more (elector.degradation_count x heartbeat_interval)`,
+    accept: (millis) => millis > 0 && millis >= priorMin
+  })
+  const any = { allowed: "a duration (0: never)", accept: () => true }
+  const deregistration = reading.duration("elector.deregistration_timeout", { ...any, fallbackMillis: 180_000 })
+  const abandonAfter = reading.duration("elector.abandon_after", { ...any, fallbackMillis: 0 })
+
+  return {
+    clusterId,
+    heartbeatIntervalMillis: heartbeat ?? 0,
+    elector: {
+      degradationCount,
+      deregistrationTimeoutMillis: neverOr(deregistration),
+      primaryPriorTimeoutMillis: priorTimeout ?? 0,
+      abandonAfterMillis: neverOr(abandonAfter)
+    },
+    replication: resolveReplication(reading, embedded),
+    snapshot: resolveSnapshot(reading),
+    compactionIntervalMillis: Math.max(
+      0,
+      reading.duration("compaction_interval", { allowed: "a duration (0: off)", accept: () => true, fallbackMillis: 0 }) ?? 0
+    ),
+    limits: {
+      maxRequestBytes: reading.integer("limits.max_request_bytes", { fallback: 1_572_864, min: 1_024, max: 2 ** 26 }),
+      maxTxnOps: reading.integer("limits.max_txn_ops", { fallback: 128, min: 1, max: 65_536 }),
+      quotaBytes: reading.integer("limits.quota_bytes", { fallback: 0, min: 0 })
+    },
+    watch: {
+      progressIntervalMillis: reading.duration("watch.progress_interval", { ...positive, fallbackMillis: 600_000 }) ?? 600_000
+    }
+  }
+}
+
+const resolveReplication = (reading: Reading, embedded: boolean): ClusterSettings["replication"] => {
+  const quorum = reading.integer("replication.quorum", { fallback: -1, max: 1_000 })
+  if (quorum < -1) reading.warnings.push(`replication.quorum ${quorum} is read as -1 (majority)`)
+  const age = reading.integer("replication.chunk_buffer.threshold_age_minutes", {
+    fallback: embedded ? 1 : 0,
+    min: 0,
+    max: 1e6
+  })
+  const limitMib = reading.integer("replication.chunk_buffer.limit_mb", { fallback: 256, min: 1, max: mibMax })
+  const size = reading.integer("replication.chunk_buffer.threshold_size_mb", { fallback: embedded ? 4 : 0, max: mibMax })
+  if (quorum !== 0 && age === 0) {
+    reading.refuse("replication.chunk_buffer.threshold_age_minutes", "a whole number, 1 or more, unless replication.quorum is 0")
+  }
+  if (size > limitMib) {
+    reading.refuse("replication.chunk_buffer.threshold_size_mb", `at most replication.chunk_buffer.limit_mb (${limitMib})`)
+  }
+  return {
+    quorum: Math.max(-1, quorum),
+    degradationCount: reading.integer("replication.degradation_count", { fallback: 2, min: 1, max: 1e6, zeroIsFallback: true }),
+    storeLeaseMillis: reading.given("replication.store_lease") === undefined
+      ? undefined
+      : reading.duration("replication.store_lease", { ...leaseRule, fallbackMillis: 6_000 }),
+    chunkBuffer: { thresholdSizeMib: Math.max(0, size), thresholdAgeMinutes: age, limitMib }
+  }
+}
+
+/** Shorter than a slow PUT it would be lost all the time; longer, a crash stops writes for minutes. */
+const leaseRule = {
+  allowed: "a duration from 200ms to 10m",
+  accept: (millis: number) => millis >= 200 && millis <= 600_000
+}
+
+const resolveSnapshot = (reading: Reading): ClusterSettings["snapshot"] => {
+  const batchSize = reading.integer("snapshot.cleanup_batch_size", { fallback: 250, max: 1e6 })
+  const pause = reading.duration("snapshot.cleanup_batch_interval", { ...atLeast(0), fallbackMillis: 1_000 })
+  return {
+    thresholdRecords: thresholdOr(reading.integer("snapshot.threshold_records", { fallback: 10_000, zeroIsFallback: true })),
+    thresholdSizeMib: thresholdOr(
+      reading.integer("snapshot.threshold_size_mb", { fallback: 10_000, max: mibMax, zeroIsFallback: true })
+    ),
+    thresholdAgeMinutes: thresholdOr(reading.integer("snapshot.threshold_age_minutes", { fallback: 0, max: 1e9 })),
+    cleanupStrategy: reading.choice("snapshot.cleanup_strategy", "auto", ["auto", "list", "direct"]),
+    cleanupBatchSize: batchSize <= 0 ? 250 : batchSize,
+    cleanupBatchIntervalMillis: pause === undefined || pause === 0 ? 1_000 : pause,
+    keep: reading.integer("snapshot.keep", { fallback: 3, min: 1, max: 1e6 }),
+    historyMillis: reading.duration("snapshot.history", { ...atLeast(0), fallbackMillis: 86_400_000 }) ?? 86_400_000
+  }
+}

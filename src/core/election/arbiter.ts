@@ -148,7 +148,7 @@ export const storeElection = (
   assert(current.mode === "store", "an election by the store lease needs mode store")
   if (current.resigned) return { kind: "go", because: "resigned" }
   if (provedDead) return { kind: "go", because: "the old process is proved dead" }
-  const until = seenAtMillis + waitFactor * current.leaseMillis
+  const until = seenAtMillis + Math.round(waitFactor * current.leaseMillis)
   return nowMillis >= until ? { kind: "go", because: "lease over" } : { kind: "wait", untilMillis: until }
 }
 

@@ -1,0 +1,219 @@
+/**
+ * `Takeover` over the bucket's history. Order matters: read the bucket after the arbiter was won, settle which log
+ * stands, append the no-op, load the state machine, upload, commit.
+ */
+import { Clock, Effect, Layer, Stream } from "effect"
+import { adopt } from "../core/log/adopt.ts"
+import { firstEntry, noopEntry } from "../core/log/entry.ts"
+import { type Entry, type LogRecord, positionZero, type Timestamp } from "../core/log/record.ts"
+import { ChunkBuffer } from "../services/ChunkBuffer.ts"
+import { History, HistoryBroken, type BucketHistory } from "../services/History.ts"
+import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
+import { Log } from "../services/Log.ts"
+import { NodeStatus } from "../services/NodeStatus.ts"
+import { Deposed, Reign } from "../services/Reign.ts"
+import { Settings } from "../services/Settings.ts"
+import { Takeover } from "../services/Takeover.ts"
+
+const chunkEntriesMax = 1_024
+const chunkBytesMax = 1024 * 1024
+const importPageRecords = 1_000
+const leasePollMillis = 10
+
+export const layer: Layer.Layer<
+  Takeover,
+  never,
+  History | LocalStore | ChunkBuffer | Reign | Settings | NodeStatus | Log
+> = Layer.effect(
+  Takeover,
+  Effect.gen(function*() {
+    const history = yield* History
+    const local = yield* LocalStore
+    const chunks = yield* ChunkBuffer
+    const reign = yield* Reign
+    const settings = yield* Settings
+    const status = yield* NodeStatus
+    const log = yield* Log
+    const clock = yield* Clock.Clock
+
+    const createdAt = (): Timestamp => {
+      const millis = clock.currentTimeMillisUnsafe()
+      const seconds = Math.floor(millis / 1000)
+      return { seconds, nanos: (millis - seconds * 1000) * 1_000_000 }
+    }
+
+    const settle = (found: BucketHistory) =>
+      Effect.gen(function*() {
+        const own = local.opened
+        const questions = adopt(
+          { last: own.last, firstIndex: own.firstIndex, commitIndex: own.commitIndex },
+          { last: found.last, base: found.snapshot?.last ?? positionZero },
+          found.termAt
+        )
+        let step = questions.next()
+        while (step.done !== true) step = questions.next(yield* local.termAt(step.value))
+        return step.value
+      })
+
+    const restore = (found: BucketHistory) =>
+      Effect.gen(function*() {
+        const startedAt = clock.currentTimeMillisUnsafe()
+        log.info("local_db_rebuild_started", { reason: "restore", snapshot: found.snapshot?.key ?? "none" })
+        yield* local.clear
+        if (found.snapshot !== undefined) {
+          const snapshot = found.snapshot
+          yield* found.snapshotRecords().pipe(Stream.runForEach((page) => local.restore(page, undefined)))
+          yield* local.restore([], { position: snapshot.last, revision: snapshot.revision, floor: snapshot.floor })
+        }
+        yield* appendAfter(found, found.snapshot?.last.index ?? 0)
+        log.info("local_db_rebuild_completed", {
+          reason: "restore",
+          last_index: found.last.index,
+          duration_ms: clock.currentTimeMillisUnsafe() - startedAt
+        })
+      })
+
+    const appendAfter = (found: BucketHistory, index: number) =>
+      found.entriesAfter(index).pipe(Stream.runForEach((entries) => local.append(entries, 0)))
+
+    /** Rows of a Netsy 1.x database that the bucket lacks become entries of this term. */
+    const importRows = (head: { index: number; term: number; revision: number }, term: number) =>
+      Effect.gen(function*() {
+        let { index, revision } = head
+        for (;;) {
+          const rows = yield* local.readImported(revision + 1, importPageRecords)
+          if (rows.length === 0) return { index, revision }
+          const entries: Array<Entry> = []
+          for (const row of rows) {
+            if (row.revision !== revision + 1) {
+              return yield* new HistoryBroken({
+                key: local.path,
+                reason: `the Netsy 1.x database lacks revision ${revision + 1}, which the bucket lacks too`
+              })
+            }
+            index++
+            revision = row.revision
+            const record: LogRecord = { ...row, index, term, sub: 0 }
+            entries.push({ index, term, revision, records: [record] })
+          }
+          yield* local.append(entries, 0)
+          log.info("netsy_1x_rows_imported", { first_revision: rows[0]!.revision, last_revision: revision })
+        }
+      })
+
+    /** Uploads `from` … head in order. A key that a dead branch has taken is avoided by ending the chunk elsewhere. */
+    const upload = (from: number, head: Entry, term: number, prevTermOf: (index: number) => Effect.Effect<number, LocalStoreFailed>, taken: Set<number>) =>
+      Effect.gen(function*() {
+        let next = from
+        let last = head
+        while (next <= last.index) {
+          const page = yield* local.entries(next, chunkEntriesMax, chunkBytesMax)
+          let end = page.length
+          while (end > 0 && taken.has(page[end - 1]!.index)) end--
+          if (end === 0) {
+            // Every index of this page ends a dead chunk: go on to the first free one behind it.
+            const longer = yield* entriesUntilFree(next, last.index, taken)
+            if (longer === undefined) {
+              last = noopEntry({ index: last.index + 1, term, revision: last.revision, leaderId: settings.nodeId, createdAt: createdAt() })
+              yield* local.append([last], 0)
+              continue
+            }
+            if ((yield* storeChunk(longer, term, next, prevTermOf)) === "stored") next = longer[longer.length - 1]!.index + 1
+            else taken.add(longer[longer.length - 1]!.index)
+            continue
+          }
+          const entries = end === page.length ? page : page.slice(0, end)
+          if ((yield* storeChunk(entries, term, next, prevTermOf)) === "stored") next = entries[entries.length - 1]!.index + 1
+          else taken.add(entries[entries.length - 1]!.index)
+        }
+        return last
+      })
+
+    const storeChunk = (
+      entries: ReadonlyArray<Entry>,
+      term: number,
+      first: number,
+      prevTermOf: (index: number) => Effect.Effect<number, LocalStoreFailed>
+    ) =>
+      Effect.gen(function*() {
+        const prevTerm = first === 1 ? 0 : yield* prevTermOf(first - 1)
+        return yield* chunks.store({ entries, prevTerm, term, stored: first - 1, floor: local.opened.floor })
+      })
+
+    const entriesUntilFree = (from: number, last: number, taken: ReadonlySet<number>) =>
+      Effect.gen(function*() {
+        const entries: Array<Entry> = []
+        for (let index = from; index <= last;) {
+          const page = yield* local.entries(index, chunkEntriesMax, chunkBytesMax)
+          for (const entry of page) {
+            entries.push(entry)
+            if (!taken.has(entry.index)) return entries
+          }
+          index = entries[entries.length - 1]!.index + 1
+        }
+        return undefined
+      })
+
+    const run = (options: { readonly term: number; readonly load: Effect.Effect<void, LocalStoreFailed> }) =>
+      Effect.gen(function*() {
+        const { term } = options
+        const startedAt = clock.currentTimeMillisUnsafe()
+        log.info("primary_preflight_stage_started", { stage: "preflight", term })
+        status.setWaiting({ what: "the bucket's history to be read", until: undefined })
+        const found = yield* history.read
+        if (found.highestTerm > term) {
+          return yield* new Deposed({ term, by: `the bucket holds entries of term ${found.highestTerm}` })
+        }
+        const verdict = yield* settle(found)
+        let stored: number
+        let head = { index: local.opened.last.index, term: local.opened.last.term, revision: local.opened.lastRevision }
+        if (verdict.kind === "own") {
+          stored = verdict.common
+          if (local.opened.firstIndex > stored + 1) {
+            return yield* new HistoryBroken({
+              key: "chunks/",
+              reason:
+                `the bucket ends at index ${stored}, and the local log, which is newer, begins at index ${local.opened.firstIndex}: entries between them are missing`
+            })
+          }
+        } else {
+          if (verdict.kind === "restore") yield* restore(found)
+          else {
+            if (verdict.common < local.opened.last.index) yield* local.truncateFrom(verdict.common + 1)
+            yield* appendAfter(found, verdict.common)
+          }
+          stored = found.last.index
+          head = { index: found.last.index, term: found.last.term, revision: found.lastRevision }
+        }
+        log.info("primary_preflight_stage_completed", {
+          stage: "takeover",
+          verdict: verdict.kind,
+          stored_index: stored,
+          last_index: head.index,
+          bucket_index: found.last.index
+        })
+        const imported = yield* importRows(head, term)
+        const facts = { term, leaderId: settings.nodeId, createdAt: createdAt() }
+        const noop = imported.index === 0
+          ? firstEntry(facts)
+          : noopEntry({ ...facts, index: imported.index + 1, revision: imported.revision })
+        yield* local.append([noop], 0)
+        yield* options.load
+        status.setWaiting({ what: "the bucket to take what it lacks", until: undefined })
+        const prevTermOf = (index: number) => Effect.map(local.termAt(index), (t) => t ?? found.termAt(index) ?? 0)
+        const last = yield* upload(stored + 1, noop, term, prevTermOf, new Set(found.takenKeys))
+        status.setWaiting({ what: "the lease, to commit this term's first entry", until: undefined })
+        while (!reign.mayAcknowledge()) yield* Effect.sleep(leasePollMillis)
+        status.setWaiting(undefined)
+        log.info("primary_preflight_stage_completed", {
+          stage: "preflight",
+          result: "success",
+          head: last.index,
+          duration_ms: clock.currentTimeMillisUnsafe() - startedAt
+        })
+        return { head: { index: last.index, term: last.term }, revision: last.revision, floor: local.opened.floor }
+      }).pipe(Effect.raceFirst(reign.over))
+
+    return Takeover.of({ run })
+  })
+)

@@ -156,7 +156,7 @@ describe("codecs", () => {
 
   it("deeper nesting is refused, however deep", () => {
     for (const levels of [maxDepth / 2 + 1, 20_000]) {
-      let bytes = new Uint8Array(0)
+      let bytes: Uint8Array = new Uint8Array(0)
       for (let i = 0; i < levels; i++) {
         const writer = new Writer()
         const op = writer.open(2)

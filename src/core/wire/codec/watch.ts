@@ -5,6 +5,7 @@ import { type Reader, varintLength, WireType, type Writer } from "../protobuf.ts
 import {
   decodeMessage,
   encodeMessage,
+  int64Size,
   keyValueFieldSize,
   nested,
   readEmpty,
@@ -134,7 +135,7 @@ export const eventFieldSize = (event: Event): number => {
 }
 
 const eventSize = (event: Event): number =>
-  (event.type === 0 ? 0 : 2) +
+  int64Size(event.type) +
   keyValueFieldSize(event.kv) +
   (event.prevKv === undefined ? 0 : keyValueFieldSize(event.prevKv))
 

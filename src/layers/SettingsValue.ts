@@ -1,0 +1,5 @@
+/** `Settings` that were resolved and checked before (src/core/config), or made by hand in a test. */
+import { Layer } from "effect"
+import { Settings, type SettingsShape } from "../services/Settings.ts"
+
+export const layer = (settings: SettingsShape): Layer.Layer<Settings> => Layer.succeed(Settings, Settings.of(settings))

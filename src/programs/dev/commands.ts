@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
 import { Clock, Effect } from "effect"
-import { probe, waitUntilReady } from "./health.ts"
+import { ended, probe, waitUntilReady } from "./health.ts"
 import { bucket, devS3, type Instance, netsyNode, s3Port } from "./instances.ts"
 import { DevError, halt, launch, pidOf } from "./processes.ts"
 
@@ -37,7 +37,9 @@ export const start = Effect.fnUntraced(function* (options: Options) {
   const begin = yield* Clock.currentTimeMillis
   const s3 = devS3(options.s3Args)
   const all = [s3, ...nodes(options)]
-  const missing = all.filter((instance) => pidOf(instance) === undefined)
+  // A watcher whose node crashed would wait for a change in src/ although it was, say, the configuration that was wrong.
+  const missing = all.filter(ended)
+  for (const instance of missing) yield* halt(instance)
 
   if (missing.length > 0) {
     const ports = missing.flatMap((instance) => instance.ports.map(({ port }) => String(port)))

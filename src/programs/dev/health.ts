@@ -26,8 +26,8 @@ export const probe = (url: string): Effect.Effect<Answer> =>
 const pollMillis = 250
 const tailLines = 20
 
-/** The process ended, or Node's watcher says that what it watches did. */
-const ended = (instance: Instance): boolean =>
+/** The process ended, or Node's watcher says that what it watches did and waits for a change. */
+export const ended = (instance: Instance): boolean =>
   pidOf(instance) === undefined ||
   lastLines(instance, 3).some((line) => line.includes("Waiting for file changes before restarting"))
 

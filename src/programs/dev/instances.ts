@@ -83,7 +83,8 @@ export const netsyNode = (k: number, watch: boolean): Instance => {
 }
 
 /** Variables of the caller's shell that would lead a development node away from dev-s3. */
-const foreign = /^AWS_|^GOOGLE_APPLICATION_CREDENTIALS$|^NETSY_(STORAGE|CONFIG|NODE_ID|BIND|ADVERTISE|TLS)/
+const foreign =
+  /^AWS_|^GOOGLE_APPLICATION_CREDENTIALS$|^NETSY_(STORAGE|CONFIG|NODE_ID|BIND|ADVERTISE|TLS|COUNT|DEV_WATCH|CERTS_DIR)/
 
 /** The shell's variables (NETSY_DEBUG and other settings go through) below the instance's own. */
 export const environment = (

@@ -1,0 +1,10 @@
+/** Exceptions to the rules of rules.ts, each with its reason. A test fails when one is no longer needed. */
+import type { Allowed } from "./rules.ts"
+
+export const allowed: ReadonlyArray<Allowed> = [
+  {
+    path: "src/layers/SupervisorFatal.ts",
+    rule: "fork",
+    reason: "the one place that forks: every other task goes through it"
+  }
+]

@@ -1,7 +1,7 @@
 /**
  * The order in which a data file's records must come. Chunks: indexes without a gap, each entry's records numbered
  * 0, 1, 2 …, terms and revisions that fit. Chunks of Netsy 1.x may leave revisions out (netsy-1x.md 7.9). Snapshots: ops,
- * then key versions by (index, sub).
+ * then key versions by (index, sub); ours begin with an op that states floor and revision at their end.
  */
 import type { LogRecord } from "../log/record.ts"
 import type { Check, FileHeader } from "./types.ts"
@@ -41,6 +41,11 @@ const inSnapshot = (
 ): Wrong | undefined => {
   if (header.lastIndex > 0 && record.index > header.lastIndex) {
     return wrong(`index ${record.index} is beyond the snapshot's last, ${header.lastIndex}`)
+  }
+  if (last === undefined && header.term > 0) {
+    // The op that states floor and revision at the snapshot's end.
+    const fits = record.op !== undefined && record.index === header.lastIndex && record.term === header.lastTerm
+    return fits ? undefined : wrong("the first record does not state the snapshot's end")
   }
   if (record.op !== undefined) {
     return expected.inKeys ? wrong(`the op of index ${record.index} comes after keys`) : undefined

@@ -1,11 +1,14 @@
 /** Makes data files: a chunk at once in memory, a snapshot page by page. Compression is left to the caller. */
 import { assert } from "../assert.ts"
 import type { Entry, LogRecord, Timestamp } from "../log/record.ts"
+import { encodeOp } from "../log/op.ts"
+import { emptyBytes } from "../log/record.ts"
 import { Writer } from "../wire/protobuf.ts"
 import { Crc64 } from "./crc64.ts"
 import { writeFooter, writeHeader } from "./header.ts"
+import { checkOrder, type Expected } from "./order.ts"
 import { recordOverheadBytes, writeRecord } from "./record.ts"
-import { compressAboveBytes, FileCompression, FileKind } from "./types.ts"
+import { compressAboveBytes, FileCompression, type FileHeader, FileKind } from "./types.ts"
 
 /** What a chunk's header says beyond its entries. */
 export interface ChunkFacts {
@@ -51,7 +54,7 @@ export const encodeChunk = (entries: ReadonlyArray<Entry>, facts: ChunkFacts, co
   }
   const zstd = compress ?? (recordsCount > 1 && payloadBytes > compressAboveBytes)
   const writer = new Writer(256 + payloadBytes + opBytes + (recordsCount + 1) * recordOverheadBytes)
-  writeHeader(writer, {
+  const header: FileHeader = {
     schemaVersion: 0,
     kind: FileKind.Chunk,
     compression: zstd ? FileCompression.Zstd : FileCompression.None,
@@ -65,12 +68,19 @@ export const encodeChunk = (entries: ReadonlyArray<Entry>, facts: ChunkFacts, co
     stored: facts.stored,
     lastIndex: 0,
     lastTerm: 0
-  })
+  }
+  writeHeader(writer, header)
   const headerBytes = writer.length
   const running = new Crc64()
+  let last: LogRecord | undefined
   for (let i = 0; i < entries.length; i++) {
     const records = entries[i]!.records
-    for (let j = 0; j < records.length; j++) writeRecord(writer, records[j]!, facts.term, running)
+    for (let j = 0; j < records.length; j++) {
+      const record = records[j]!
+      assertOrder(header, inChunk, last, record)
+      writeRecord(writer, record, facts.term, running)
+      last = record
+    }
   }
   writeFooter(writer, {
     recordsCrcHigh: running.high,
@@ -81,40 +91,52 @@ export const encodeChunk = (entries: ReadonlyArray<Entry>, facts: ChunkFacts, co
   return { compress: zstd, bytes: writer.view(), headerBytes }
 }
 
-/** What a snapshot's header says. The count of records must be known before the first one. */
+const inChunk: Expected = { snapshot: false, inKeys: false }
+
+/** What a reader would refuse must not be written. */
+const assertOrder = (header: FileHeader, expected: Expected, last: LogRecord | undefined, record: LogRecord): void => {
+  const wrong = checkOrder(header, expected, last, record)
+  assert(wrong === undefined, wrong === undefined ? "" : `${wrong.check}: ${wrong.detail}`)
+}
+
+/** What a snapshot says beyond its records. The count of records must be known before the first one. */
 export interface SnapshotFacts {
   readonly leaderId: string
   readonly createdAt: Timestamp
   /** The writing Primary's term; 0 with no other extension makes the form of Netsy 1.x. */
   readonly term: number
+  /** The floor. */
   readonly compactionRevision: number
   readonly lastIndex: number
   readonly lastTerm: number
+  /** The store's revision after (lastIndex, lastTerm). */
+  readonly revision: number
+  /** Of the records given to `records`. */
   readonly recordsCount: number
   /** Netsy always compresses snapshots; other tools do not. */
   readonly compress: boolean
 }
 
-/** Encodes a snapshot: `header` once, `records` for each page, `footer` at the end. Everything after the header goes through zstd. */
+/**
+ * Encodes a snapshot: `header` once, `records` for each page (ops first, then key versions by (index, sub)), `footer` at
+ * the end. Everything after the header goes through zstd. With a term, one op that states floor and revision comes first.
+ */
 export class SnapshotWriter {
   private readonly facts: SnapshotFacts
+  private readonly fileHeader: FileHeader
   private readonly running = new Crc64()
+  private readonly expected: Expected = { snapshot: true, inKeys: false }
   private count = 0
-  private firstRevision = 0
-  private lastRevision = 0
+  private first: LogRecord | undefined
+  private last: LogRecord | undefined
 
   constructor(facts: SnapshotFacts) {
     this.facts = facts
-  }
-
-  header(): Uint8Array {
-    const { facts } = this
-    const writer = new Writer(256)
-    writeHeader(writer, {
+    this.fileHeader = {
       schemaVersion: 0,
       kind: FileKind.Snapshot,
       compression: facts.compress ? FileCompression.Zstd : FileCompression.None,
-      recordsCount: facts.recordsCount,
+      recordsCount: facts.recordsCount + (facts.term === 0 ? 0 : 1),
       leaderId: facts.leaderId,
       createdAt: facts.createdAt,
       term: facts.term,
@@ -122,41 +144,74 @@ export class SnapshotWriter {
       compactionRevision: facts.compactionRevision,
       prevTerm: 0,
       stored: 0,
-      lastIndex: facts.lastIndex,
+      lastIndex: facts.term === 0 ? 0 : facts.lastIndex,
       lastTerm: facts.lastTerm
-    })
+    }
+  }
+
+  header(): Uint8Array {
+    const writer = new Writer(256)
+    writeHeader(writer, this.fileHeader)
     return writer.finish()
   }
 
   records(page: ReadonlyArray<LogRecord>): Uint8Array {
-    let bytes = 64
-    for (const record of page) bytes += recordOverheadBytes + record.key.length + record.value.length
-    const writer = new Writer(bytes)
-    for (const record of page) writeRecord(writer, record, this.facts.term, this.running)
-    if (page.length > 0) {
-      if (this.count === 0) this.firstRevision = page[0]!.revision
-      this.lastRevision = page[page.length - 1]!.revision
-      this.count += page.length
+    let bytes = 2 * recordOverheadBytes
+    for (const record of page) {
+      bytes += recordOverheadBytes + record.key.length + record.value.length + (record.op?.length ?? 0)
     }
-    assert(
-      this.count <= this.facts.recordsCount,
-      `snapshot: ${this.count} records where ${this.facts.recordsCount} were announced`
-    )
+    const writer = new Writer(bytes)
+    this.writeStateOnce(writer)
+    for (const record of page) this.write(writer, record)
     return writer.view()
   }
 
   footer(): Uint8Array {
-    assert(
-      this.count === this.facts.recordsCount,
-      `snapshot: ${this.count} records where ${this.facts.recordsCount} were announced`
-    )
-    const writer = new Writer(64)
+    const writer = new Writer(2 * recordOverheadBytes)
+    this.writeStateOnce(writer)
+    const announced = this.fileHeader.recordsCount
+    assert(this.count === announced, `snapshot: ${this.count} records where ${announced} were announced`)
     writeFooter(writer, {
       recordsCrcHigh: this.running.high,
       recordsCrcLow: this.running.low,
-      firstRevision: this.firstRevision,
-      lastRevision: this.lastRevision
+      firstRevision: this.first?.revision ?? 0,
+      lastRevision: this.last?.revision ?? 0
     })
     return writer.finish()
+  }
+
+  private writeStateOnce(writer: Writer): void {
+    const { facts } = this
+    if (facts.term === 0 || this.first !== undefined) return
+    this.write(writer, {
+      index: facts.lastIndex,
+      term: facts.lastTerm,
+      sub: 0,
+      revision: facts.revision,
+      key: emptyBytes,
+      created: false,
+      deleted: false,
+      createRevision: 0,
+      prevRevision: 0,
+      version: 0,
+      lease: 0n,
+      dek: 0,
+      value: emptyBytes,
+      createdAt: facts.createdAt,
+      compactedAt: undefined,
+      leaderId: facts.leaderId,
+      replicatedAt: undefined,
+      op: encodeOp({ kind: "compaction", revision: facts.compactionRevision, physical: false })
+    })
+  }
+
+  private write(writer: Writer, record: LogRecord): void {
+    const announced = this.fileHeader.recordsCount
+    assert(this.count < announced, `snapshot: more than the ${announced} records that were announced`)
+    assertOrder(this.fileHeader, this.expected, this.last, record)
+    writeRecord(writer, record, this.facts.term, this.running)
+    this.first ??= record
+    this.last = record
+    this.count++
   }
 }

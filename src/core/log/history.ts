@@ -1,0 +1,163 @@
+/**
+ * The walk through the bucket (design 6.5): from the tip that is highest in log order back over (first index − 1, prev
+ * term) to a snapshot or to index 1. Everything off the path is left over from lost reigns.
+ */
+import type { Position } from "./record.ts"
+
+/** Entries from `fromIndex` on are of `term`, up to the next run. */
+export interface TermRun {
+  readonly fromIndex: number
+  readonly term: number
+}
+
+/** What the walk needs to know of a chunk. A chunk of Netsy 1.x with gaps is given as several, one per gapless part. */
+export interface ChunkInfo {
+  readonly key: string
+  readonly firstIndex: number
+  readonly lastIndex: number
+  /** Ascending; the first one is at `firstIndex`. */
+  readonly runs: ReadonlyArray<TermRun>
+  /** Term of the entry before `firstIndex`. */
+  readonly prevTerm: number
+  /** Every index ≤ this was known to be in the bucket when the chunk was first sent. */
+  readonly stored: number
+}
+
+export interface SnapshotInfo {
+  readonly key: string
+  readonly lastIndex: number
+  readonly lastTerm: number
+}
+
+/** The part of a chunk that lies on the path. */
+export interface Slice<C extends ChunkInfo> {
+  readonly chunk: C
+  readonly from: number
+  readonly to: number
+}
+
+/** A tip that was passed over: a PUT that landed without its predecessor. */
+export interface SkippedTip {
+  readonly key: string
+  readonly tip: Position
+  readonly brokenAt: number
+}
+
+export type PathFound<C extends ChunkInfo, S extends SnapshotInfo> =
+  | {
+      readonly kind: "path"
+      readonly last: Position
+      /** Undefined: the path starts at index 1. */
+      readonly snapshot: S | undefined
+      /** Ascending, each one begins where the one before it ends. */
+      readonly slices: ReadonlyArray<Slice<C>>
+      readonly skipped: ReadonlyArray<SkippedTip>
+    }
+  | { readonly kind: "nothing"; readonly skipped: ReadonlyArray<SkippedTip> }
+  | { readonly kind: "broken"; readonly key: string; readonly tip: Position; readonly at: number }
+
+export const lastTermOf = (chunk: ChunkInfo): number => chunk.runs[chunk.runs.length - 1]!.term
+
+/** Term of the chunk's entry at `index`, which it holds. */
+export const termIn = (chunk: ChunkInfo, index: number): number => {
+  const { runs } = chunk
+  let low = 0
+  let high = runs.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if (runs[middle]!.fromIndex <= index) low = middle
+    else high = middle - 1
+  }
+  return runs[low]!.term
+}
+
+/** Chunks and snapshots by what the walk asks for. */
+class Bucket<C extends ChunkInfo, S extends SnapshotInfo> {
+  private readonly chunks: ReadonlyArray<C>
+  private readonly chunkEnds = new Map<number, Array<C>>()
+  /** Ascending by last index. */
+  private readonly snapshots: ReadonlyArray<S>
+
+  constructor(chunks: ReadonlyArray<C>, snapshots: ReadonlyArray<S>) {
+    this.chunks = chunks
+    for (const chunk of chunks) {
+      const same = this.chunkEnds.get(chunk.lastIndex)
+      if (same === undefined) this.chunkEnds.set(chunk.lastIndex, [chunk])
+      else same.push(chunk)
+    }
+    this.snapshots = [...snapshots].sort((a, b) => a.lastIndex - b.lastIndex)
+  }
+
+  endsAt(index: number, term: number): S | undefined {
+    return this.snapshots.find((s) => s.lastIndex === index && s.lastTerm === term)
+  }
+
+  /** A chunk that holds entry (index, term). Nearly always one that ends there. */
+  holding(index: number, term: number): C | undefined {
+    const ending = this.chunkEnds.get(index)?.find((c) => lastTermOf(c) === term)
+    if (ending !== undefined) return ending
+    return this.chunks.find((c) => c.firstIndex <= index && index <= c.lastIndex && termIn(c, index) === term)
+  }
+
+  /** The snapshot with the highest end inside the chunk, at or below `index`. */
+  insideOf(chunk: C, index: number): S | undefined {
+    for (let i = this.snapshots.length - 1; i >= 0; i--) {
+      const s = this.snapshots[i]!
+      if (s.lastIndex < chunk.firstIndex) return undefined
+      if (s.lastIndex <= index && termIn(chunk, s.lastIndex) === s.lastTerm) return s
+    }
+    return undefined
+  }
+}
+
+interface Tip {
+  readonly key: string
+  readonly index: number
+  readonly term: number
+  readonly stored: number
+}
+
+export const findPath = <C extends ChunkInfo, S extends SnapshotInfo>(
+  chunks: ReadonlyArray<C>,
+  snapshots: ReadonlyArray<S>
+): PathFound<C, S> => {
+  const bucket = new Bucket(chunks, snapshots)
+  const tips: Array<Tip> = []
+  for (const c of chunks) {
+    const term = lastTermOf(c)
+    tips.push({ key: c.key, index: c.lastIndex, term, stored: c.stored })
+  }
+  for (const s of snapshots) {
+    tips.push({ key: s.key, index: s.lastIndex, term: s.lastTerm, stored: 0 })
+  }
+  tips.sort((a, b) => b.term - a.term || b.index - a.index)
+
+  const skipped: Array<SkippedTip> = []
+  for (const tip of tips) {
+    const slices: Array<Slice<C>> = []
+    let index = tip.index
+    let term = tip.term
+    let snapshot: S | undefined
+    while (index > 0) {
+      snapshot = bucket.endsAt(index, term)
+      if (snapshot !== undefined) break
+      const chunk = bucket.holding(index, term)
+      if (chunk === undefined) break
+      snapshot = bucket.insideOf(chunk, index)
+      slices.push({ chunk, from: snapshot === undefined ? chunk.firstIndex : snapshot.lastIndex + 1, to: index })
+      if (snapshot !== undefined) break
+      index = chunk.firstIndex - 1
+      term = chunk.prevTerm
+    }
+    if (index === 0 || snapshot !== undefined) {
+      return { kind: "path", last: { index: tip.index, term: tip.term }, snapshot, slices: slices.reverse(), skipped }
+    }
+    const at = { index: tip.index, term: tip.term }
+    if (index <= tip.stored) return { kind: "broken", key: tip.key, tip: at, at: index }
+    skipped.push({ key: tip.key, tip: at, brokenAt: index })
+  }
+  // A bucket of Netsy 1.x of which nothing hangs together is not an empty one.
+  const old = skipped.find((s) => s.tip.term === 0)
+  if (old !== undefined) return { kind: "broken", key: old.key, tip: old.tip, at: old.brokenAt }
+  return { kind: "nothing", skipped }
+}

@@ -1,0 +1,257 @@
+/** A store of a few lines with its history, a receiver that can be slow, and a hub between the two. */
+import { Effect, Layer } from "effect"
+import { emptyBytes, type LogRecord } from "../../src/core/log/record.ts"
+import type { KeyValue, WatchCreateRequest, WatchResponse } from "../../src/core/wire/messages.ts"
+import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
+import * as WatchHubHistory from "../../src/layers/WatchHubHistory.ts"
+import { LocalStore } from "../../src/services/LocalStore.ts"
+import { NodeStatus } from "../../src/services/NodeStatus.ts"
+import { Settings, type SettingsShape } from "../../src/services/Settings.ts"
+import type { Change, WatchSink } from "../../src/services/WatchHub.ts"
+
+export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"))
+export const text = (of: Uint8Array): string => Buffer.from(of).toString("latin1")
+
+export interface Op {
+  readonly key: string
+  /** Undefined: delete. */
+  readonly value: string | undefined
+}
+
+/** Everything that ever happened, and what compaction left of it. */
+export class World {
+  revision = 1
+  floor = 0
+  readonly live = new Map<string, LogRecord>()
+  readonly changes: Array<Change> = []
+  diskReads = 0
+  versionReads = 0
+
+  /** One Txn; deletes of absent keys change nothing. Undefined when it took no revision. */
+  write(ops: ReadonlyArray<Op>): { readonly revision: number; readonly changes: ReadonlyArray<Change> } | undefined {
+    const revision = this.revision + 1
+    const changes: Array<Change> = []
+    for (const { key, value } of ops) {
+      const before = this.live.get(key)
+      if (value === undefined && before === undefined) continue
+      const record: LogRecord = {
+        index: revision,
+        term: 1,
+        sub: changes.length,
+        revision,
+        key: bytes(key),
+        created: before === undefined,
+        deleted: value === undefined,
+        createRevision: value === undefined ? 0 : (before?.createRevision ?? revision),
+        prevRevision: before?.revision ?? 0,
+        version: value === undefined ? 0 : (before?.version ?? 0) + 1,
+        lease: 0n,
+        dek: 0,
+        value: value === undefined ? emptyBytes : bytes(value),
+        createdAt: undefined,
+        compactedAt: undefined,
+        leaderId: "node-1",
+        replicatedAt: undefined,
+        op: undefined
+      }
+      changes.push({ record, previous: before === undefined ? undefined : keyValue(before) })
+      if (value === undefined) this.live.delete(key)
+      else this.live.set(key, record)
+    }
+    if (changes.length === 0) return undefined
+    this.revision = revision
+    this.changes.push(...changes)
+    return { revision, changes }
+  }
+
+  /** What the disk still has: rule C2. */
+  stored(): ReadonlyArray<LogRecord> {
+    const newest = new Map<string, LogRecord>()
+    for (const { record } of this.changes) if (record.revision <= this.floor) newest.set(text(record.key), record)
+    return this.changes.flatMap(({ record }) => {
+      const kept =
+        record.revision > this.floor ||
+        (newest.get(text(record.key)) === record && (!record.deleted || record.revision === this.floor))
+      return kept ? [record] : []
+    })
+  }
+}
+
+export const keyValue = (record: LogRecord): KeyValue => ({
+  key: record.key,
+  createRevision: record.createRevision,
+  modRevision: record.revision,
+  version: record.version,
+  value: record.value,
+  lease: record.lease
+})
+
+/** Takes `room` messages, then says that it is full until `drain`. */
+export class Receiver implements WatchSink {
+  readonly messages: Array<WatchResponse> = []
+  room: number
+  refusals = 0
+
+  constructor(room: number) {
+    this.room = room
+  }
+
+  send = (response: WatchResponse): boolean => {
+    // A hub that sends to a full receiver is wrong, and every test fails on it.
+    if (this.room <= 0) throw new Error("sent to a receiver that was full")
+    this.messages.push(response)
+    if (--this.room > 0) return true
+    this.refusals++
+    return false
+  }
+}
+
+export const create = (request: Partial<WatchCreateRequest> & { readonly key: Uint8Array }) => ({
+  kind: "create" as const,
+  create: {
+    rangeEnd: emptyBytes,
+    startRevision: 0,
+    progressNotify: false,
+    filters: [],
+    prevKv: false,
+    watchId: 0n,
+    fragment: false,
+    ...request
+  }
+})
+
+const unused = Effect.die("not part of this test")
+
+const localStore = (world: World): LocalStore["Service"] => ({
+  opened: {
+    incarnation: "one",
+    starts: 1,
+    promises: { fenced: 0, reigned: 0 },
+    last: { index: world.revision, term: 1 },
+    lastRevision: world.revision,
+    firstIndex: 1,
+    floor: world.floor,
+    commitIndex: world.revision,
+    setAside: undefined,
+    imported: []
+  },
+  path: ":memory:",
+  changes: (from, to, maxBytes) =>
+    Effect.gen(function*() {
+      world.diskReads++
+      yield* Effect.yieldNow
+      const found: Array<LogRecord> = []
+      let size = 0
+      for (const record of world.stored()) {
+        if (record.revision < from || record.revision > to) continue
+        if (size >= maxBytes && record.revision !== found.at(-1)?.revision) break
+        found.push(record)
+        size += record.key.length + record.value.length
+      }
+      yield* Effect.yieldNow
+      return found
+    }),
+  versions: (wanted) =>
+    Effect.gen(function*() {
+      world.versionReads++
+      yield* Effect.yieldNow
+      const stored = world.stored()
+      return wanted.map(({ key, revision }) =>
+        stored.find((record) => record.revision === revision && Buffer.compare(record.key, key) === 0)
+      )
+    }),
+  append: () => unused,
+  truncateFrom: () => unused,
+  clear: unused,
+  restore: () => unused,
+  entries: () => unused,
+  termAt: () => unused,
+  view: () => unused,
+  promise: () => unused,
+  compact: () => unused,
+  getMeta: () => unused,
+  setMeta: () => unused,
+  size: unused
+})
+
+const nodeStatus: NodeStatus["Service"] = {
+  clusterId: 7n,
+  memberId: () => 8n,
+  leaderMemberId: () => 8n,
+  term: () => 1,
+  health: () => "healthy",
+  elector: () => "leader",
+  primary: () => "active",
+  waiting: () => undefined,
+  troubles: () => [],
+  header: (revision) => ({ clusterId: 7n, memberId: 8n, revision, raftTerm: 1 }),
+  setMember: () => {},
+  setTerm: () => {},
+  setLoaded: () => {},
+  setElector: () => {},
+  setPrimary: () => {},
+  setWaiting: () => {},
+  setTrouble: () => {}
+}
+
+export const settings = (change: Partial<SettingsShape>): SettingsShape => ({
+  clusterId: "netsy",
+  nodeId: "node-1",
+  dataDir: "/nowhere",
+  storage: {
+    provider: "directory",
+    bucketName: "",
+    keyPrefix: "",
+    class: "",
+    encryption: "provider-managed",
+    kmsKeyId: "",
+    path: "/nowhere"
+  },
+  heartbeatIntervalMillis: 1000,
+  elector: {
+    degradationCount: 3,
+    deregistrationTimeoutMillis: undefined,
+    primaryPriorTimeoutMillis: 5000,
+    abandonAfterMillis: undefined
+  },
+  replication: {
+    quorum: 0,
+    degradationCount: 3,
+    storeLeaseMillis: undefined,
+    chunkBuffer: { thresholdSizeMib: 1, thresholdAgeMinutes: 1, limitMib: 256 }
+  },
+  snapshot: {
+    thresholdRecords: undefined,
+    thresholdSizeMib: undefined,
+    thresholdAgeMinutes: undefined,
+    cleanupStrategy: "auto",
+    cleanupBatchSize: 100,
+    cleanupBatchIntervalMillis: 100,
+    keep: 3,
+    historyMillis: 0
+  },
+  compactionIntervalMillis: 0,
+  limits: { maxRequestBytes: 1_572_864, maxTxnOps: 128, quotaBytes: 0 },
+  watch: { progressIntervalMillis: 600_000 },
+  log: { format: "text", debug: false },
+  bind: {
+    client: { host: "127.0.0.1", port: 0 },
+    peer: { host: "127.0.0.1", port: 0 },
+    election: { host: "127.0.0.1", port: 0 },
+    health: { host: "127.0.0.1", port: 0 }
+  },
+  advertise: { client: "127.0.0.1:0", peer: "127.0.0.1:0", election: "127.0.0.1:0" },
+  tls: undefined,
+  ...change
+})
+
+export const hub = (world: World, change: Partial<SettingsShape> = {}) =>
+  WatchHubHistory.layer.pipe(
+    Layer.provide(Layer.sync(LocalStore, () => localStore(world))),
+    Layer.provide(Layer.succeed(NodeStatus, nodeStatus)),
+    Layer.provide(Layer.succeed(Settings, settings(change))),
+    Layer.provideMerge(SupervisorFatal.layer)
+  )
+
+/** Lets the catch-up task work until it has nothing more to do for receivers that take data. */
+export const settle = (turns = 200) => Effect.repeat(Effect.yieldNow, { times: turns })

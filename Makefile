@@ -52,15 +52,8 @@ lint: ## oxlint, and Effect's own diagnostics
 	@$(RUN) oxlint --deny-warnings
 	@$(RUN) effect-tsgo diagnostics --project tsconfig.json --format text --severity error
 
-check: ## Types, lint, format, and the rules of the house (test/tidy)
-	@echo "==> types"
-	@$(RUN) tsc -p .
-	@echo "==> lint"
-	@$(MAKE) --no-print-directory lint
-	@echo "==> format"
-	@$(RUN) oxfmt --check
-	@echo "==> rules of the house"
-	@$(VITEST) test/tidy
+check: ## Types, Effect's diagnostics, lint, format, and the rules of the house (test/tidy)
+	@$(RUN) scripts/dev/check.sh
 
 test: ## All tests (ARGS=test/core for a part)
 	@scripts/dev/check-packages.sh

@@ -43,10 +43,30 @@ export interface Opened {
   /** Set when a damaged or foreign database was set aside: its new path and why. */
   readonly setAside: { readonly path: string; readonly reason: string } | undefined
   /**
-   * Rows of a Netsy 1.x database (ascending revision, gapless suffix handling is the caller's), to be imported where
-   * the bucket lacks them. The old file has been set aside under a dated name already. Empty otherwise.
+   * Set while a Netsy 1.x database waits to be imported; its file has been set aside under a dated name already. It is
+   * offered again at every open until `importDone`, so a crash in the middle of the import loses nothing.
    */
-  readonly imported: ReadonlyArray<LogRecord>
+  readonly imported: ImportedHistory | undefined
+}
+
+/** A Netsy 1.x database whose rows are to be appended where the bucket lacks them. Its file is never changed. */
+export interface ImportedHistory {
+  /** The set-aside file. */
+  readonly path: string
+  readonly count: number
+  /** Newest revision, 0 when the table is empty. */
+  readonly lastRevision: number
+  /** Highest recorded compaction revision, 0 when there is none. */
+  readonly floor: number
+}
+
+/** Where the log stands now, after every request made before. The fields are those of `Opened`. */
+export interface Bounds {
+  readonly last: Position
+  readonly lastRevision: number
+  readonly firstIndex: number
+  readonly floor: number
+  readonly commitIndex: number
 }
 
 /** One page of a consistent view, ascending; `done` on the last one. */
@@ -60,29 +80,36 @@ export class LocalStore extends Context.Service<LocalStore, {
   /** File name or `:memory:`, for messages. */
   readonly path: string
   /**
-   * Appends entries behind the last one, in one transaction, fsynced. `commitIndex` is stored along, lazily.
-   * Asserts contiguity: the first entry's index is last + 1.
+   * Appends entries behind the last one, in one transaction, fsynced. `commitIndex` is stored along, lazily (never
+   * above the last entry, never going back). Asserts contiguity: the first entry's index is last + 1, every record
+   * carries its entry's index, term and revision, and `sub` counts from 0.
    */
   readonly append: (entries: ReadonlyArray<Entry>, commitIndex: number) => Effect.Effect<void, LocalStoreFailed>
-  /** Drops every entry at or above `index`. */
+  /** Where the log stands now. */
+  readonly bounds: Effect.Effect<Bounds, LocalStoreFailed>
+  /** Drops every entry at or above `index`. Asserts that none is known to be committed or lies below `firstIndex`. */
   readonly truncateFrom: (index: number) => Effect.Effect<void, LocalStoreFailed>
-  /** Drops the whole log and history, keeps incarnation and promises; the log is then to be filled by `restore`. */
+  /** Drops the whole log and history, keeps incarnation, promises and facts; `restore` or `append` then fill it. */
   readonly clear: Effect.Effect<void, LocalStoreFailed>
   /**
    * Loads one slice of a snapshot into an empty store (rows need not be contiguous, ops included). After the last slice
-   * (`end` given) the log's last position is `end` and its `firstIndex` is `end.index + 1`.
+   * (`end` given) the log's last position is `end`, `firstIndex` is `end.index + 1` and the commit index `end.index`.
+   * A restore that was not finished before the process ended leaves an empty store.
    */
   readonly restore: (
     records: ReadonlyArray<LogRecord>,
     end: { readonly position: Position; readonly revision: number; readonly floor: number } | undefined
   ) => Effect.Effect<void, LocalStoreFailed>
-  /** Entries from `fromIndex`, ascending, at most `maxEntries` and about `maxBytes` (at least one); [] at the end. */
+  /**
+   * Entries from `fromIndex`, ascending, at most `maxEntries` and about `maxBytes` (at least one). [] at the end, and
+   * below `firstIndex`, where the log is not complete. Keys and values of all reads are views of one buffer a page.
+   */
   readonly entries: (
     fromIndex: number,
     maxEntries: number,
     maxBytes: number
   ) => Effect.Effect<ReadonlyArray<Entry>, LocalStoreFailed>
-  /** Term of the entry at `index`; undefined when the log does not hold it. */
+  /** Term of the entry at `index`, which may be `firstIndex - 1`; undefined when the log does not hold it. */
   readonly termAt: (index: number) => Effect.Effect<number | undefined, LocalStoreFailed>
   /**
    * Key changes (no ops, no `_netsy`) with `fromRevision` ≤ revision ≤ `toRevision`, ascending by (revision, sub), whole
@@ -93,13 +120,13 @@ export class LocalStore extends Context.Service<LocalStore, {
     toRevision: number,
     maxBytes: number
   ) => Effect.Effect<ReadonlyArray<LogRecord>, LocalStoreFailed>
-  /** Stored versions by exact (key, revision), in the order asked; the last sub of that revision; undefined where absent. */
+  /** Versions by exact (key, revision), in the order asked; the last sub of that revision; undefined where absent. */
   readonly versions: (
     wanted: ReadonlyArray<{ readonly key: Uint8Array; readonly revision: number }>
   ) => Effect.Effect<ReadonlyArray<LogRecord | undefined>, LocalStoreFailed>
   /**
    * A consistent view of every stored record (ops included) with index ≤ `upToIndex`, in (index, sub) order, page by page,
-   * while appends go on. `count` is the number of records. `close` ends the view. One view at a time per purpose is enough.
+   * while appends go on. `count` is the number of records. `close` ends the view. At most 8 views are open at a time.
    */
   readonly view: (upToIndex: number) => Effect.Effect<
     {
@@ -111,9 +138,23 @@ export class LocalStore extends Context.Service<LocalStore, {
   >
   /** Durable when it succeeds. Asserts that neither promise goes back. */
   readonly promise: (promises: Promises) => Effect.Effect<void, LocalStoreFailed>
+  /** Takes a new incarnation (`starts` becomes 1) and keeps log and promises: for a disk put back to an older state. */
+  readonly newIncarnation: Effect.Effect<string, LocalStoreFailed>
+  /** Durably notes that this database is not to be used again: the next open sets it aside with this reason. */
+  readonly abandon: (reason: string) => Effect.Effect<void, LocalStoreFailed>
   /** Moves the floor to `revision` and removes rows no reader at or above it can see (rule C2), in bounded steps. */
   readonly compact: (revision: number) => Effect.Effect<{ readonly removed: number }, LocalStoreFailed>
-  /** Small facts by name, durable. */
+  /**
+   * Rows of `opened.imported` with revision ≥ `fromRevision`, ascending: index = revision, term 0, sub 0; [] at the end
+   * and when there is none. At most `maxRecords` and about 16 MiB. Gaps are the caller's to judge.
+   */
+  readonly readImported: (
+    fromRevision: number,
+    maxRecords: number
+  ) => Effect.Effect<ReadonlyArray<LogRecord>, LocalStoreFailed>
+  /** What the bucket lacked has been imported durably: the old database is never offered again. */
+  readonly importDone: Effect.Effect<void, LocalStoreFailed>
+  /** Small facts by name, durable. Names begin with a letter. */
   readonly getMeta: (name: string) => Effect.Effect<Uint8Array | undefined, LocalStoreFailed>
   readonly setMeta: (name: string, value: Uint8Array) => Effect.Effect<void, LocalStoreFailed>
   /** Bytes of the database file(s), and bytes in use. */

@@ -1,0 +1,354 @@
+/**
+ * The keys and their versions above the floor, in memory: a map from key to its chain of versions and a sorted index.
+ * *Head* is everything applied, *committed* what may be shown; what lies between can be rolled back. Values that
+ * were superseded by a committed write are cold: only LocalStore has them.
+ */
+import { assert } from "../assert.ts"
+import { emptyBytes, isInternal, type LogRecord } from "../log/record.ts"
+import type { EtcdError } from "../wire/errors.ts"
+import type { RangeRequest } from "../wire/messages.ts"
+import { RangeCursor } from "./cursor.ts"
+import { Deque } from "./deque.ts"
+import { LiveFlips } from "./flips.ts"
+import { contains, everything, type Interval, keyString } from "./keys.ts"
+import { range, type RangeOutcome } from "./range.ts"
+import { CountedTree, type Leaf, lowerBound } from "./tree.ts"
+import { ValueHeap } from "./values.ts"
+import { Chain, type StoredVersion, storedVersion, type Version } from "./version.ts"
+
+export interface MvccStats {
+  /** Keys in the index, dead ones that the floor has not passed included. */
+  readonly keys: number
+  /** Keys that the committed view shows. */
+  readonly liveKeys: number
+  readonly versions: number
+  /** Bytes of the values in memory. */
+  readonly valueBytes: number
+  /** Bytes allocated for them. */
+  readonly heldBytes: number
+}
+
+/** Revisions of the applied records end here; a revision that is finished takes no further records. */
+const finished = Number.MAX_SAFE_INTEGER
+
+export class MvccStore {
+  readonly #chains = new Map<string, Chain>()
+  readonly #tree = new CountedTree<Chain>()
+  readonly #values = new ValueHeap()
+  /** Uncommitted versions in the order in which they were applied. */
+  readonly #pending = new Deque<StoredVersion>()
+  /** Chains with something for a compaction at or above the revision beside them, ascending. */
+  readonly #garbage = new Deque<Chain>()
+  readonly #garbageRevisions = new Deque<number>()
+  readonly #flips = new LiveFlips()
+  /** 0 until something was applied. */
+  #applied = 0
+  #sub = finished
+  #committed = 0
+  #compactRevision = -1
+  #headCompactRevision = -1
+  #versions = 0
+
+  /** After the last applied record; an empty store is at 1 (rule H1). */
+  get headRevision(): number {
+    return Math.max(1, this.#applied)
+  }
+
+  get committedRevision(): number {
+    return Math.max(1, this.#committed)
+  }
+
+  /** Compaction revision; 0 when never compacted. */
+  get floor(): number {
+    return Math.max(0, this.#compactRevision)
+  }
+
+  /** As etcd reports it: −1 when never compacted. */
+  get compactRevision(): number {
+    return this.#compactRevision
+  }
+
+  /** The floor after the last compaction in the log, committed or not. */
+  get headCompactRevision(): number {
+    return this.#headCompactRevision
+  }
+
+  get stats(): MvccStats {
+    return {
+      keys: this.#tree.size,
+      liveKeys: this.#tree.live,
+      versions: this.#versions,
+      valueBytes: this.#values.liveBytes,
+      heldBytes: this.#values.heldBytes
+    }
+  }
+
+  /** Applies the next record at head. Operations and `_netsy` change nothing here; their revision is checked. */
+  apply(record: LogRecord): void {
+    if (record.op !== undefined || isInternal(record)) {
+      assert(
+        record.revision === this.headRevision || (this.#applied === 0 && record.revision <= 1),
+        `operation ${record.index} is at revision ${record.revision}, the store at ${this.headRevision}`
+      )
+      if (this.#applied === 0) this.#applied = record.revision
+      return
+    }
+    this.#expect(record)
+    this.#pending.push(this.#add(record))
+  }
+
+  /** Everything up to `revision` may be shown. Values it superseded go cold. */
+  commit(revision: number): void {
+    assert(revision <= this.headRevision, `commit of revision ${revision}, the store is at ${this.headRevision}`)
+    if (revision <= this.#committed) return
+    const pending = this.#pending
+    while (pending.length > 0 && pending.at(0).modRevision <= revision) this.#settle(pending.shift())
+    if (this.#applied !== 0) this.#committed = revision
+    if (revision === this.#applied) this.#sub = finished
+  }
+
+  /** A deposed Primary drops everything above `revision`, scheduled compactions included. */
+  rollbackTo(revision: number): void {
+    this.undoTo(revision)
+    this.#headCompactRevision = this.#compactRevision
+  }
+
+  /** Takes back what was applied above `revision`, which is not below the committed one. */
+  undoTo(revision: number): void {
+    assert(revision >= this.#committed, `rollback to revision ${revision}, committed is ${this.#committed}`)
+    const pending = this.#pending
+    while (pending.length > 0 && pending.at(pending.length - 1).modRevision > revision) {
+      const { chain, modRevision, sub } = pending.pop()
+      const newest = chain.newest
+      assert(newest?.modRevision === modRevision && newest.sub === sub, "the key's newest version is rolled back first")
+      chain.pop()
+      this.#values.release(newest.value)
+      this.#versions--
+      if (chain.newest === undefined) this.#remove(chain)
+    }
+    if (revision < this.#applied) {
+      this.#applied = pending.length > 0 ? pending.at(pending.length - 1).modRevision : this.#committed
+      this.#sub = finished
+    }
+  }
+
+  /** A compaction is in the log but not committed: what is evaluated at head from now on knows. */
+  scheduleCompact(revision: number): void {
+    assert(revision > this.#headCompactRevision, `compaction to ${revision} after ${this.#headCompactRevision}`)
+    assert(revision <= this.headRevision, `compaction to ${revision}, the store is at ${this.headRevision}`)
+    this.#headCompactRevision = revision
+  }
+
+  /** Moves the floor and drops at once what no reader can see any more (rule C2). */
+  compact(revision: number): void {
+    this.moveFloor(revision)
+    this.sweep(Number.MAX_SAFE_INTEGER)
+  }
+
+  /** Moves the floor; `sweep` then frees memory in steps. Readers see the new floor at once. */
+  moveFloor(revision: number): void {
+    assert(revision > this.#compactRevision, `the floor moves from ${this.#compactRevision} to ${revision}`)
+    assert(revision <= this.committedRevision, `floor ${revision}, committed is ${this.committedRevision}`)
+    this.#compactRevision = revision
+    this.#headCompactRevision = Math.max(revision, this.#headCompactRevision)
+  }
+
+  /** Visits at most `maxChains` chains with something to drop; true when nothing below the floor is left. */
+  sweep(maxChains: number): boolean {
+    const floor = this.#compactRevision
+    const kept: Array<Chain> = []
+    for (let i = 0; i < maxChains && this.#garbage.length > 0 && this.#garbageRevisions.at(0) <= floor; i++) {
+      const chain = this.#garbage.shift()
+      this.#garbageRevisions.shift()
+      if (chain.newest === undefined || this.#chains.get(chain.key) !== chain) continue
+      this.#versions -= chain.trim(floor)
+      if (chain.newest === undefined) this.#remove(chain)
+      else if ((chain.older?.[0] ?? chain.newest).deleted) kept.push(chain)
+    }
+    // A tombstone at the floor stays until the next compaction.
+    for (const chain of kept) {
+      this.#garbage.unshift(chain)
+      this.#garbageRevisions.unshift(floor)
+    }
+    const more = this.#garbage.length > kept.length && this.#garbageRevisions.at(kept.length) <= floor
+    if (!more) this.#flips.forget(floor)
+    return !more
+  }
+
+  /**
+   * Bulk load at start: committed key changes in (revision, sub) order, any number of slices. Revisions need not be
+   * dense; of what lies at or below the floor only what rule C2 keeps is needed, more does no harm.
+   */
+  load(records: Iterable<LogRecord>): void {
+    assert(this.#pending.length === 0, "a load comes before the first applied record")
+    for (const record of records) {
+      if (record.op !== undefined) continue
+      assert(
+        record.revision > this.#applied || (record.revision === this.#applied && record.sub > this.#sub),
+        `loaded record (${record.revision}, ${record.sub}) follows (${this.#applied}, ${this.#sub})`
+      )
+      this.#applied = record.revision
+      this.#sub = record.sub
+      if (!isInternal(record)) this.#settle(this.#add(record))
+    }
+  }
+
+  /** Ends the load: where the store stands, and its floor (0 or −1: never compacted). */
+  loaded(revision: number, floor: number): void {
+    assert(revision >= this.#applied, `the load ends at revision ${revision}, its records at ${this.#applied}`)
+    this.#applied = revision
+    this.#sub = finished
+    this.#committed = revision
+    if (floor > 0) this.compact(floor)
+  }
+
+  /** The key's newest version at head, a tombstone included. */
+  newest(key: string): Version | undefined {
+    return this.#chains.get(key)?.newest
+  }
+
+  /** The version that counts at `revision`, a tombstone included. Right for revisions at or above the floor. */
+  versionAt(key: string, revision: number): Version | undefined {
+    return this.#chains.get(key)?.at(revision)
+  }
+
+  /** What a reader of the key at `revision` sees. */
+  liveAt(key: string, revision: number): Version | undefined {
+    return this.#chains.get(key)?.liveAt(revision)
+  }
+
+  /** Rules R3 to R8 and R10. `view` is the revision that counts as current: committed for reads, head inside Txns. */
+  range(request: RangeRequest, view: number): RangeOutcome | EtcdError {
+    return range(this, request, view)
+  }
+
+  /** The same, to be taken in slices, pinned at its revision. */
+  rangeCursor(request: RangeRequest, view: number): RangeCursor | EtcdError {
+    return RangeCursor.open(this, request, view)
+  }
+
+  /** At most `max` versions that a reader of the interval at `revision` sees, in key order. */
+  scan(span: Interval, revision: number, max: number): Array<Version> {
+    const found: Array<Version> = []
+    if (span.single) {
+      const version = max > 0 ? this.liveAt(span.start, revision) : undefined
+      if (version !== undefined) found.push(version)
+      return found
+    }
+    const end = span.end
+    let leaf: Leaf<Chain> | undefined = this.#tree.seek(span.start)
+    let at = lowerBound(leaf.keys, span.start)
+    for (; leaf !== undefined; leaf = leaf.next, at = 0) {
+      const keys = leaf.keys
+      const bounded = end !== undefined && keys.length > 0 && keys[keys.length - 1]! >= end
+      for (; at < keys.length; at++) {
+        if (found.length >= max) return found
+        if (bounded && keys[at]! >= end) return found
+        const version = leaf.values[at]!.liveAt(revision)
+        if (version !== undefined) found.push(version)
+      }
+    }
+    return found
+  }
+
+  /** How many keys a reader of the interval at `revision` sees. */
+  count(span: Interval, revision: number): number {
+    if (span.single) return this.liveAt(span.start, revision) === undefined ? 0 : 1
+    if (span.end !== undefined && span.end <= span.start) return 0
+    const above = span.end === undefined ? this.#tree.live : this.#tree.liveBelow(span.end)
+    const committed = above - this.#tree.liveBelow(span.start)
+    if (revision === this.committedRevision) return committed
+    if (revision > this.committedRevision) return committed + this.#pendingDelta(span, revision)
+    return this.#flips.countAt(span, revision, committed) ?? this.#countByScan(span, revision)
+  }
+
+  /** How many keys the whole store shows at `revision`. */
+  countAll(revision: number): number {
+    return this.count(everything, revision)
+  }
+
+  #countByScan(span: Interval, revision: number): number {
+    let count = 0
+    let leaf: Leaf<Chain> | undefined = this.#tree.seek(span.start)
+    let at = lowerBound(leaf.keys, span.start)
+    for (; leaf !== undefined; leaf = leaf.next, at = 0) {
+      for (; at < leaf.keys.length; at++) {
+        if (span.end !== undefined && leaf.keys[at]! >= span.end) return count
+        if (leaf.values[at]!.liveAt(revision) !== undefined) count++
+      }
+    }
+    return count
+  }
+
+  /** Keys that uncommitted writes up to `revision` add to the interval, minus those that they take away. */
+  #pendingDelta(span: Interval, revision: number): number {
+    let delta = 0
+    const touched = new Set<Chain>()
+    for (let i = 0; i < this.#pending.length; i++) {
+      const { chain, modRevision } = this.#pending.at(i)
+      if (modRevision > revision) break
+      if (!contains(span, chain.key) || touched.has(chain)) continue
+      touched.add(chain)
+      delta += (chain.liveAt(revision) === undefined ? 0 : 1) - (chain.live ? 1 : 0)
+    }
+    return delta
+  }
+
+  #expect(record: LogRecord): void {
+    const { revision, sub } = record
+    const follows = revision === this.#applied ? sub === this.#sub + 1 : sub === 0 && revision === this.headRevision + 1
+    assert(
+      follows || (this.#applied === 0 && revision === 1 && sub === 0),
+      `record (${revision}, ${sub}) at index ${record.index} follows (${this.headRevision}, ${this.#sub})`
+    )
+    this.#applied = revision
+    this.#sub = sub
+  }
+
+  #add(record: LogRecord): StoredVersion {
+    const key = keyString(record.key)
+    let chain = this.#chains.get(key)
+    if (chain === undefined) {
+      chain = new Chain(key)
+      this.#chains.set(key, chain)
+      this.#tree.insert(key, chain)
+    }
+    const value = record.deleted ? emptyBytes : this.#values.keep(record.value, chain)
+    const version = storedVersion(chain, record, value)
+    chain.push(version)
+    this.#versions++
+    return version
+  }
+
+  /** The version is committed. */
+  #settle(version: StoredVersion): void {
+    const chain = version.chain
+    const older = chain.older
+    if (older !== undefined || version.deleted) {
+      this.#garbage.push(chain)
+      this.#garbageRevisions.push(version.modRevision)
+    }
+    if (older !== undefined) this.#cool(chain, older, version)
+    const live = !version.deleted
+    if (chain.live === live) return
+    chain.live = live
+    this.#tree.adjust(chain.key, live ? 1 : -1)
+    this.#flips.add(version.modRevision, chain.key, live)
+  }
+
+  /** The value of the version before `version` goes cold. */
+  #cool(chain: Chain, older: Array<StoredVersion>, version: StoredVersion): void {
+    const place = chain.indexOf(version)
+    const at = (place < 0 ? older.length : place) - 1
+    const superseded = older[at]
+    if (superseded === undefined || superseded.deleted || superseded.value === undefined) return
+    older[at] = superseded.withValue(undefined)
+    this.#values.release(superseded.value)
+  }
+
+  #remove(chain: Chain): void {
+    assert(!chain.live, "a key that readers see is not removed")
+    this.#chains.delete(chain.key)
+    this.#tree.delete(chain.key)
+  }
+}

@@ -1,0 +1,142 @@
+/** `etcdserverpb.KV` over the Kv service: decode, size limit (rule T10), count, encode. */
+import type { Clock } from "effect"
+import { encodeHeaderResponse } from "../../core/wire/codec/common.ts"
+import {
+  decodeCompactionRequest,
+  decodeDeleteRangeRequest,
+  decodePutRequest,
+  decodeRangeRequest,
+  encodeDeleteRangeResponse,
+  encodePutResponse,
+  encodeRangeResponse
+} from "../../core/wire/codec/kv.ts"
+import { decodeTxnRequest, encodeTxnResponse } from "../../core/wire/codec/txn.ts"
+import { errors } from "../../core/wire/errors.ts"
+import type { UnaryReply } from "../../services/ClientApi.ts"
+import type { Kv, Reply } from "../../services/Kv.ts"
+import type { Metrics } from "../../services/Metrics.ts"
+import { decoded } from "./decode.ts"
+
+export type UnaryMethod = (request: Uint8Array, reply: UnaryReply) => void
+
+/** How a request ended, for the counters. */
+type Done = (result: "success" | "error") => void
+
+/** `netsy_client_requests_total` and its duration, by kind. */
+const makeTimer = (metrics: Metrics["Service"], clock: Clock.Clock): ((kind: string) => () => Done) => {
+  const total = metrics.counter({
+    name: "netsy_client_requests_total",
+    help: "Requests of clients to the key-value API",
+    labels: ["kind", "result"]
+  })
+  const seconds = metrics.histogram({
+    name: "netsy_client_request_duration_seconds",
+    help: "Time from a request to its answer",
+    labels: ["kind"]
+  })
+  return (kind) => {
+    const labels = { kind }
+    const results = { success: { kind, result: "success" }, error: { kind, result: "error" } }
+    return () => {
+      const start = clock.monotonicTimeNanosUnsafe()
+      return (result) => {
+        total.inc(results[result])
+        seconds.observe(Number(clock.monotonicTimeNanosUnsafe() - start) / 1e9, labels)
+      }
+    }
+  }
+}
+
+export const kvMethods = (
+  kv: Kv["Service"],
+  metrics: Metrics["Service"],
+  clock: Clock.Clock,
+  maxRequestBytes: number
+): ReadonlyMap<string, UnaryMethod> => {
+  const timer = makeTimer(metrics, clock)
+
+  const method = <Request, Response>(options: {
+    readonly kind: string
+    readonly message: string
+    readonly decode: (bytes: Uint8Array) => Request
+    readonly call: (request: Request, reply: Reply<Response>) => void
+    readonly encode: (response: Response) => Uint8Array
+    readonly limited: boolean
+  }): UnaryMethod => {
+    const begin = timer(options.kind)
+    return (request, reply) => {
+      const done = begin()
+      const fail: UnaryReply["fail"] = (error) => {
+        done("error")
+        reply.fail(error)
+      }
+      if (options.limited && request.length > maxRequestBytes) return fail(errors.requestTooLarge)
+      const answer: Reply<Response> = {
+        succeed: (response) => {
+          done("success")
+          reply.succeed(options.encode(response))
+        },
+        fail
+      }
+      decoded(options.message, request, options.decode, (message) => options.call(message, answer), fail)
+    }
+  }
+
+  return new Map([
+    [
+      "/etcdserverpb.KV/Range",
+      method({
+        kind: "range",
+        message: "RangeRequest",
+        decode: decodeRangeRequest,
+        call: kv.range,
+        encode: encodeRangeResponse,
+        limited: false
+      })
+    ],
+    [
+      "/etcdserverpb.KV/Put",
+      method({
+        kind: "put",
+        message: "PutRequest",
+        decode: decodePutRequest,
+        call: kv.put,
+        encode: encodePutResponse,
+        limited: true
+      })
+    ],
+    [
+      "/etcdserverpb.KV/DeleteRange",
+      method({
+        kind: "delete_range",
+        message: "DeleteRangeRequest",
+        decode: decodeDeleteRangeRequest,
+        call: kv.deleteRange,
+        encode: encodeDeleteRangeResponse,
+        limited: true
+      })
+    ],
+    [
+      "/etcdserverpb.KV/Txn",
+      method({
+        kind: "txn",
+        message: "TxnRequest",
+        decode: decodeTxnRequest,
+        call: kv.txn,
+        encode: encodeTxnResponse,
+        limited: true
+      })
+    ],
+    [
+      "/etcdserverpb.KV/Compact",
+      method({
+        kind: "compact",
+        message: "CompactionRequest",
+        decode: decodeCompactionRequest,
+        call: kv.compact,
+        encode: encodeHeaderResponse,
+        limited: true
+      })
+    ]
+  ])
+}

@@ -1,0 +1,63 @@
+/** The streams: Watch over the WatchHub service, and the health watch. */
+import { decodeHealthCheckRequest, encodeHealthCheckResponse } from "../../core/wire/codec/health.ts"
+import { decodeWatchRequest, encodeWatchResponse } from "../../core/wire/codec/watch.ts"
+import { ServingStatus } from "../../core/wire/messages.ts"
+import type { StreamIn, StreamOut } from "../../services/ClientApi.ts"
+import type { WatchHub } from "../../services/WatchHub.ts"
+import { decoded } from "./decode.ts"
+
+export type StreamMethod = (out: StreamOut) => StreamIn
+
+const nothing = (): void => {}
+
+/** A stream that is over before it began. */
+export const endedStream: StreamIn = { message: nothing, drained: nothing, ended: nothing, closed: nothing }
+
+export const watchStream =
+  (hub: WatchHub["Service"]): StreamMethod =>
+  (out) => {
+    const stream = hub.open({ send: (response) => out.send(encodeWatchResponse(response)) })
+    let open = true
+    const close = (): boolean => {
+      if (!open) return false
+      open = false
+      stream.close()
+      return true
+    }
+    return {
+      message: (bytes) => {
+        if (!open) return
+        decoded("WatchRequest", bytes, decodeWatchRequest, stream.request, (error) => {
+          close()
+          out.end(error)
+        })
+      },
+      drained: () => {
+        if (open) stream.drained()
+      },
+      ended: () => {
+        if (close()) out.end(undefined)
+      },
+      closed: close
+    }
+  }
+
+/** One status, then silence for as long as it stays (grpc.health.v1): ours never changes while the port is open. */
+export const healthWatch: StreamMethod = (out) => ({
+  message: (bytes) =>
+    decoded(
+      "HealthCheckRequest",
+      bytes,
+      decodeHealthCheckRequest,
+      ({ service }) =>
+        out.send(
+          encodeHealthCheckResponse({
+            status: service === "" ? ServingStatus.Serving : ServingStatus.ServiceUnknown
+          })
+        ),
+      out.end
+    ),
+  drained: nothing,
+  ended: nothing,
+  closed: nothing
+})

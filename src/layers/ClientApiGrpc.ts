@@ -1,0 +1,70 @@
+/**
+ * The client port: gRPC through grpc-js, and whatever HTTP/1 handler is given, on one listener of our own. Provides
+ * where it listens; serves `ClientApi` for as long as its scope lives.
+ */
+import { Clock, Effect, Layer } from "effect"
+import { ClientApi } from "../services/ClientApi.ts"
+import { ClientListener, type ListenFailed } from "../services/ClientListener.ts"
+import { Identity } from "../services/Identity.ts"
+import { Log } from "../services/Log.ts"
+import { Metrics } from "../services/Metrics.ts"
+import { Settings } from "../services/Settings.ts"
+import { Supervisor } from "../services/Supervisor.ts"
+import { makeGrpcMetrics } from "./clientapi/grpcMetrics.ts"
+import { makeGrpcServer } from "./clientapi/grpcServer.ts"
+import { type Http1Handler, makeHttp1, notFound } from "./clientapi/http1.ts"
+import { formatAddress, listen, type Listener } from "./clientapi/listener.ts"
+
+/** What a gRPC message may have beyond the request limit, as in etcd. */
+const grpcOverheadBytes = 512 * 1024
+
+export interface ClientApiGrpcOptions {
+  /** Answers HTTP/1 requests on this port; default: 404. */
+  readonly http1?: Http1Handler
+  /** Default 10,000. */
+  readonly connectionsMax?: number
+  /** Time for calls under way when the port closes. Default 5,000. */
+  readonly stopMillis?: number
+}
+
+export const layer = (
+  options: ClientApiGrpcOptions = {}
+): Layer.Layer<ClientListener, ListenFailed, ClientApi | Identity | Settings | Metrics | Supervisor | Log> =>
+  Layer.effect(
+    ClientListener,
+    Effect.gen(function* () {
+      const api = yield* ClientApi
+      const settings = yield* Settings
+      const supervisor = yield* Supervisor
+      const log = yield* Log
+      const stopMillis = options.stopMillis ?? 5_000
+      let listener: Listener | undefined
+      const grpc = makeGrpcServer({
+        methods: api.methods,
+        unary: api.unary,
+        stream: api.stream,
+        maxReceiveBytes: settings.limits.maxRequestBytes + grpcOverheadBytes,
+        metrics: makeGrpcMetrics(yield* Metrics, yield* Clock.Clock),
+        nameOf: (peer) => listener?.nameOf(peer),
+        broken: (method, error) => supervisor.fail(`client api ${method}`, error)
+      })
+      const http1 = makeHttp1(options.http1 ?? notFound)
+      listener = yield* listen({
+        name: "client",
+        bind: settings.bind.client,
+        role: "client",
+        identity: yield* Identity,
+        log,
+        connectionsMax: options.connectionsMax ?? 10_000,
+        stopMillis,
+        http2: grpc.take,
+        http1: http1.take,
+        stop: () => {
+          grpc.stop(stopMillis)
+          http1.stop()
+        }
+      })
+      log.info("listening", { component: "client", address: formatAddress(listener.address) })
+      return ClientListener.of({ address: listener.address })
+    })
+  )

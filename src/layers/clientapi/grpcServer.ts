@@ -1,0 +1,239 @@
+/**
+ * A grpc-js server without a port: takes HTTP/2 sockets and calls handlers with undecoded bytes. Counts calls, gives
+ * errors the texts of grpc-go, and holds back streams whose reader is slow.
+ */
+import type { Socket } from "node:net"
+import {
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type StatusObject
+} from "@grpc/grpc-js"
+import { Code, type EtcdError, errors } from "../../core/wire/errors.ts"
+import type { CallContext, MethodKind, StreamIn, StreamOut, UnaryReply } from "../../services/ClientApi.ts"
+import type { MethodMetrics } from "./grpcMetrics.ts"
+
+/** Bytes of unsent messages at which a stream's handler is told to wait, and below which it may go on. */
+const bufferHighBytes = 1 << 20
+const bufferLowBytes = 1 << 18
+
+const keepAliveMillis = 7_200_000
+const keepAliveTimeoutMillis = 20_000
+
+export interface GrpcHandlers {
+  readonly methods: ReadonlyMap<string, MethodKind>
+  readonly unary: (method: string, request: Uint8Array, context: CallContext, reply: UnaryReply) => void
+  readonly stream: (method: string, context: CallContext, out: StreamOut) => StreamIn
+}
+
+export interface GrpcOptions extends GrpcHandlers {
+  readonly maxReceiveBytes: number
+  readonly metrics: (method: string, kind: MethodKind) => MethodMetrics
+  /** Name of the TLS identity behind `host:port`. */
+  readonly nameOf: (peer: string) => string | undefined
+  /** A handler threw: a programming error. */
+  readonly broken: (method: string, error: unknown) => void
+}
+
+export interface GrpcServer {
+  readonly take: (socket: Socket) => void
+  /** No new calls; streams end as Unavailable; what is left after `graceMillis` is cut off. */
+  readonly stop: (graceMillis: number) => void
+}
+
+interface Call {
+  readonly metadata: { readonly get: (name: string) => ReadonlyArray<string | Buffer> }
+  readonly getPeer: () => string
+}
+
+type StreamCall = ServerDuplexStream<Uint8Array, Uint8Array> | ServerWritableStream<Uint8Array, Uint8Array>
+
+/** What grpc-js itself says about a message above the limit, in the words of grpc-go. */
+const limitText = (details: string): string =>
+  details
+    .replace(/^Received message larger than max \((\d+) vs\.? (\d+)\)$/, "grpc: received message larger than max ($1 vs. $2)")
+    .replace(
+      /^Received message that decompresses to a size larger than (\d+)$/,
+      "grpc: received message after decompression larger than max $1"
+    )
+
+/** A copy that owns its memory: views into it are kept, and grpc-js hands out pieces of shared 8 KiB slabs. */
+const received = (bytes: Buffer): Uint8Array => new Uint8Array(bytes)
+
+const sent = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+
+const statusOf = (error: EtcdError) => ({ code: error.code, details: error.message })
+
+export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
+  const methodMetrics = new Map(
+    Array.from(options.methods, ([method, kind]) => [method, options.metrics(method, kind)] as const)
+  )
+  /** Ends every open stream. */
+  const liveStreams = new Set<(error: EtcdError) => void>()
+
+  const contextOf = (call: Call): CallContext => ({
+    identity: options.nameOf(call.getPeer()),
+    metadata: (name) => call.metadata.get(name)[0]?.toString()
+  })
+
+  const unary = (method: string) => (call: ServerUnaryCall<Uint8Array, Uint8Array>, callback: sendUnaryData<Uint8Array>) => {
+    let replied = false
+    const reply: UnaryReply = {
+      succeed: (response) => {
+        if (replied) return
+        replied = true
+        callback(null, response)
+      },
+      fail: (error) => {
+        if (replied) return
+        replied = true
+        callback(statusOf(error))
+      }
+    }
+    try {
+      options.unary(method, call.request, contextOf(call), reply)
+    } catch (error) {
+      reply.fail({ _tag: "EtcdError", code: Code.Internal, message: "netsy: internal error" })
+      options.broken(method, error)
+    }
+  }
+
+  /** The handler's two ends of a stream. */
+  const open = (method: string, call: StreamCall): StreamIn => {
+    let unsentBytes = 0
+    let full = false
+    let ended = false
+    const guarded = (body: () => void): void => {
+      try {
+        body()
+      } catch (error) {
+        end({ _tag: "EtcdError", code: Code.Internal, message: "netsy: internal error" })
+        options.broken(method, error)
+      }
+    }
+    const end = (error: EtcdError | undefined): void => {
+      if (ended) return
+      ended = true
+      liveStreams.delete(end)
+      if (error === undefined) call.end()
+      else call.emit("error", statusOf(error))
+    }
+    const out: StreamOut = {
+      send: (message) => {
+        if (ended) return false
+        unsentBytes += message.length
+        call.write(message, () => {
+          unsentBytes -= message.length
+          if (!full || unsentBytes > bufferLowBytes || ended) return
+          full = false
+          guarded(() => stream.drained())
+        })
+        if (unsentBytes >= bufferHighBytes) full = true
+        return !full
+      },
+      end
+    }
+    liveStreams.add(end)
+    let stream: StreamIn = { message: () => {}, drained: () => {}, ended: () => {}, closed: () => {} }
+    // "cancelled" comes after every end, whoever caused it.
+    call.once("cancelled", () => {
+      ended = true
+      liveStreams.delete(end)
+      guarded(() => stream.closed())
+    })
+    guarded(() => {
+      stream = options.stream(method, contextOf(call), out)
+    })
+    return {
+      message: (bytes) => guarded(() => stream.message(bytes)),
+      drained: () => guarded(() => stream.drained()),
+      ended: () => guarded(() => stream.ended()),
+      closed: () => guarded(() => stream.closed())
+    }
+  }
+
+  const serverStream = (method: string) => (call: ServerWritableStream<Uint8Array, Uint8Array>) => {
+    const stream = open(method, call)
+    stream.message(call.request)
+    stream.ended()
+  }
+
+  const bidi = (method: string) => (call: ServerDuplexStream<Uint8Array, Uint8Array>) => {
+    const stream = open(method, call)
+    call.on("data", stream.message)
+    call.on("end", stream.ended)
+  }
+
+  /**
+   * Sees every status, those too that grpc-js makes itself, and every call that ends without one. `sendStatus` and
+   * `start` are replaced on the call at the bottom because grpc-js's own refusals go past interceptors.
+   */
+  const observe: ServerInterceptor = (descriptor, call) => {
+    const handled = methodMetrics.get(descriptor.path)!.started()
+    let open = true
+    const finish = (code: number): void => {
+      if (!open) return
+      open = false
+      handled(code)
+    }
+    const sendStatus = call.sendStatus.bind(call)
+    call.sendStatus = (status: Partial<StatusObject> & { code: number; details: string }) => {
+      finish(status.code)
+      sendStatus(status.code === Code.ResourceExhausted ? { ...status, details: limitText(status.details) } : status)
+    }
+    const start = call.start.bind(call)
+    call.start = (listener) =>
+      start({
+        onReceiveMetadata: listener.onReceiveMetadata.bind(listener),
+        onReceiveMessage: listener.onReceiveMessage.bind(listener),
+        onReceiveHalfClose: listener.onReceiveHalfClose.bind(listener),
+        onCancel: () => {
+          finish(Code.Canceled)
+          listener.onCancel()
+        }
+      })
+    return call as unknown as ServerInterceptingCall
+  }
+
+  const server = new Server({
+    "grpc.max_receive_message_length": options.maxReceiveBytes,
+    "grpc.max_send_message_length": -1,
+    "grpc.keepalive_time_ms": keepAliveMillis,
+    "grpc.keepalive_timeout_ms": keepAliveTimeoutMillis,
+    "grpc.keepalive_permit_without_calls": 1,
+    "grpc.max_concurrent_streams": 0xffffffff,
+    "grpc.enable_channelz": 0,
+    interceptors: [observe]
+  })
+  for (const [method, kind] of options.methods) {
+    const counts = methodMetrics.get(method)!
+    const handler = kind === "unary" ? unary(method) : kind === "bidi" ? bidi(method) : serverStream(method)
+    server.register(
+      method,
+      handler,
+      (message: Uint8Array) => {
+        counts.sent()
+        return sent(message)
+      },
+      (bytes: Buffer) => {
+        counts.received()
+        return received(bytes)
+      },
+      kind
+    )
+  }
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  return {
+    take: (socket) => injector.injectConnection(socket),
+    stop: (graceMillis) => {
+      for (const end of liveStreams) end(errors.serverStopped)
+      injector.drain(graceMillis)
+      injector.destroy()
+    }
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * One TCP port with or without TLS: accepts, authenticates, finds out which protocol is spoken and hands the socket on.
+ * Owns everything before the first request: limits on time and number of connections, certificates and their reload.
+ */
+import { constants } from "node:crypto"
+import { createServer, type Server, type Socket } from "node:net"
+import { createServer as createTlsServer, type SecureContext, type Server as TlsServer, type TLSSocket } from "node:tls"
+import { Effect, type Scope } from "effect"
+import { ListenFailed } from "../../services/ClientListener.ts"
+import type { Identity, Role } from "../../services/Identity.ts"
+import type { Log } from "../../services/Log.ts"
+import type { HostPort } from "../../services/Settings.ts"
+
+/** Time for the TLS handshake, and for the first bytes of a connection in plain text. */
+const firstBytesMillis = 10_000
+const keepAliveMillis = 30_000
+
+export interface ListenerOptions {
+  /** For messages: "client", "peer". */
+  readonly name: string
+  readonly bind: HostPort
+  /** Whose certificates are let in. */
+  readonly role: Role
+  readonly identity: Identity["Service"]
+  readonly log: Log["Service"]
+  /** Connections above this are closed at once. */
+  readonly connectionsMax: number
+  /** How long connections may take to finish when the scope closes. */
+  readonly stopMillis: number
+  /** Takes a socket that speaks HTTP/2. */
+  readonly http2: (socket: Socket) => void
+  readonly http1: (socket: Socket) => void
+  /** Called when the port is closed: asks everything under way to come to an end. */
+  readonly stop: () => void
+}
+
+export interface Listener {
+  readonly address: HostPort
+  /** Name in the certificate of the connection from `host:port`; undefined in plain text or when it is gone. */
+  readonly nameOf: (peer: string) => string | undefined
+}
+
+export const formatAddress = ({ host, port }: HostPort): string => (host.includes(":") ? `[${host}]` : host) + `:${port}`
+
+const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`
+
+const preface = Buffer.from("PRI ")
+
+/** What the first bytes are; undefined: too few to tell. */
+export const protocolOf = (bytes: Uint8Array): "http2" | "http1" | "unknown" | undefined => {
+  const length = Math.min(bytes.length, preface.length)
+  if (length === 0) return undefined
+  if (Buffer.compare(bytes.subarray(0, length), preface.subarray(0, length)) === 0) {
+    return length === preface.length ? "http2" : undefined
+  }
+  // Methods of HTTP/1 are capital letters.
+  return bytes[0]! >= 0x41 && bytes[0]! <= 0x5a ? "http1" : "unknown"
+}
+
+/** Reads until the protocol is known, puts the bytes back and hands the socket on. */
+const sniff = (socket: Socket, options: ListenerOptions): void => {
+  let seen: Buffer = Buffer.alloc(0)
+  const leave = (): void => {
+    socket.removeListener("readable", onReadable)
+    socket.removeListener("end", onEnd)
+    socket.removeListener("timeout", onTimeout)
+    socket.setTimeout(0)
+  }
+  const refuse = (reason: string): void => {
+    leave()
+    options.log.debug("connection_refused", { component: options.name, peer: peerOf(socket), reason })
+    socket.destroy()
+  }
+  const onReadable = (): void => {
+    const chunk = socket.read() as Buffer | null
+    if (chunk === null) return
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk])
+    const protocol = protocolOf(seen)
+    if (protocol === undefined) return
+    if (protocol === "unknown") {
+      return refuse(seen[0] === 0x16 ? "TLS on a plain text port" : "neither HTTP/2 nor HTTP/1")
+    }
+    leave()
+    socket.unshift(seen)
+    options[protocol](socket)
+  }
+  const onEnd = (): void => refuse("closed before the first request")
+  const onTimeout = (): void => refuse(`nothing to go by within ${firstBytesMillis} ms`)
+  socket.setTimeout(firstBytesMillis)
+  socket.on("timeout", onTimeout)
+  socket.on("end", onEnd)
+  socket.on("readable", onReadable)
+}
+
+/** Opens the port for as long as the scope lives. */
+export const listen = (options: ListenerOptions): Effect.Effect<Listener, ListenFailed, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { bind, identity, log, name } = options
+    const sockets = new Set<Socket>()
+    const names = new Map<string, string>()
+    /** Set while the port is being closed: called when the last socket is gone. */
+    let whenIdle: (() => void) | undefined
+
+    const accepted = (socket: Socket): void => {
+      sockets.add(socket)
+      // Resets and broken pipes are everyday; what they interrupt learns of it by "close".
+      socket.on("error", (error) => log.debug("connection_error", { component: name, error: error.message }))
+      socket.once("close", () => {
+        sockets.delete(socket)
+        if (sockets.size === 0) whenIdle?.()
+      })
+      socket.setNoDelay(true)
+      socket.setKeepAlive(true, keepAliveMillis)
+    }
+
+    const authenticated = (socket: TLSSocket): void => {
+      const peer = peerOf(socket)
+      socket.on("error", (error) => log.debug("connection_error", { component: name, peer, error: error.message }))
+      const refuse = (reason: string): void => {
+        log.warn("connection_refused", { component: name, peer, reason })
+        socket.destroy()
+      }
+      if (!socket.authorized) {
+        const reason = Object.keys(socket.getPeerCertificate()).length === 0 ? "no client certificate" : undefined
+        return refuse(reason ?? `client certificate: ${String(socket.authorizationError)}`)
+      }
+      const checked = identity.check(socket.getPeerCertificate(), options.role)
+      if (!checked.ok) return refuse(checked.reason)
+      names.set(peer, checked.name)
+      socket.once("close", () => names.delete(peer))
+      if (socket.alpnProtocol === "h2") options.http2(socket)
+      else options.http1(socket)
+    }
+
+    const secure = identity.secure ? makeTls(options, authenticated) : undefined
+    const server = createServer({ allowHalfOpen: secure === undefined, noDelay: true }, (socket) => {
+      accepted(socket)
+      if (secure === undefined) sniff(socket, options)
+      else secure(socket)
+    })
+    server.maxConnections = options.connectionsMax
+    server.on("drop", (dropped) =>
+      log.warn("connection_refused", {
+        component: name,
+        peer: `${dropped?.remoteAddress}:${dropped?.remotePort}`,
+        reason: `more than ${options.connectionsMax} connections`
+      })
+    )
+
+    const address = yield* open(server, name, bind)
+    yield* Effect.addFinalizer(() =>
+      Effect.callback<void>((resume) => {
+        whenIdle = () => resume(Effect.void)
+        server.close()
+        options.stop()
+        if (sockets.size === 0) whenIdle()
+      }).pipe(
+        Effect.timeoutOption(options.stopMillis),
+        Effect.andThen(
+          Effect.sync(() => {
+            whenIdle = undefined
+            for (const socket of sockets) socket.destroy()
+          })
+        )
+      )
+    )
+    return { address, nameOf: (peer) => names.get(peer) }
+  })
+
+const open = (server: Server, listener: string, bind: HostPort): Effect.Effect<HostPort, ListenFailed> =>
+  Effect.callback<HostPort, ListenFailed>((resume) => {
+    const failed = (error: Error): void =>
+      resume(Effect.fail(new ListenFailed({ listener, address: formatAddress(bind), reason: error.message })))
+    server.once("error", failed)
+    server.listen({ port: bind.port, ...(bind.host === "" ? {} : { host: bind.host }) }, () => {
+      server.removeListener("error", failed)
+      // Errors of accept (out of descriptors) are transient: the next connection is tried again.
+      server.on("error", () => {})
+      const bound = server.address()
+      resume(Effect.succeed({ host: bind.host, port: bound !== null && typeof bound === "object" ? bound.port : 0 }))
+    })
+  })
+
+/** TLS 1.3 with a required client certificate. The newest certificate files hold for every new connection. */
+const makeTls = (options: ListenerOptions, authenticated: (socket: TLSSocket) => void): ((socket: Socket) => void) => {
+  const { identity, log, name } = options
+  const settings = () => ({
+    ...identity.serverOptions(),
+    minVersion: "TLSv1.3" as const,
+    // A resumed session would carry the certificate check of long ago.
+    secureOptions: constants.SSL_OP_NO_TICKET
+  })
+  const server: TlsServer = createTlsServer({
+    ...settings(),
+    ALPNProtocols: ["h2", "http/1.1"],
+    requestCert: true,
+    // Node closes such connections without a word; `authenticated` does the same and says why.
+    rejectUnauthorized: false,
+    handshakeTimeout: firstBytesMillis
+  })
+  server.on("secureConnection", authenticated)
+  server.on("tlsClientError", (error, socket) => {
+    log.debug("connection_refused", { component: name, peer: peerOf(socket), reason: error.message })
+    socket.destroy()
+  })
+  let context: SecureContext = identity.serverContext()
+  return (socket) => {
+    const newest = identity.serverContext()
+    if (newest !== context) {
+      server.setSecureContext(settings())
+      context = newest
+    }
+    server.emit("connection", socket)
+  }
+}

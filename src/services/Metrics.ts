@@ -1,4 +1,7 @@
-/** Prometheus metrics by name, plain synchronous updates. Names: netsy-1x.md 14.2. Registering twice returns the same metric. */
+/**
+ * Prometheus metrics by name, plain synchronous updates. Names: netsy-1x.md 14.2. Registering twice returns the same
+ * metric. Hot callers keep one frozen label object per label set: it is found by identity.
+ */
 import { Context } from "effect"
 
 export type Labels = Readonly<Record<string, string>>

@@ -38,6 +38,7 @@ export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Se
     const scheme = settings.tls === undefined ? "http" : "https"
 
     let incarnation = local.opened.incarnation
+    let starts = local.opened.starts
     let members: Members = { clusterId: settings.clusterId, members: new Map() }
     const registrations = new Map<string, Registration>()
 
@@ -76,6 +77,7 @@ export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Se
           if (typeof found === "string") return yield* new MembershipInvalid({ key, reason: found })
           if (isOlderDisk(found, incarnation, local.opened.starts)) {
             incarnation = yield* local.newIncarnation
+            starts = 1
             log.warn("older_disk_found", { key, starts: local.opened.starts, registered_starts: found?.starts ?? 0, incarnation })
           }
           const own: Registration = {
@@ -83,7 +85,7 @@ export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Se
             clientAddress: settings.advertise.client,
             peerAddress: settings.advertise.peer,
             incarnation,
-            starts: local.opened.starts
+            starts
           }
           registrations.set(settings.nodeId, own)
           return { write: encodeRegistration(own), value: found }

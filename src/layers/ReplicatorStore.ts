@@ -71,7 +71,6 @@ export const layer: Layer.Layer<
     let machine: StateMachine | undefined
     let term = 0
     let accepting = false
-    let floor = 0
     const waiters = new WaiterQueue()
     /** Reads of what is committed already, which wait for the lease. */
     const readers = new WaiterQueue()
@@ -137,7 +136,7 @@ export const layer: Layer.Layer<
       Effect.gen(function*() {
         let entries: ReadonlyArray<Entry> = batch.entries
         for (;;) {
-          const outcome = yield* chunks.store({ entries, prevTerm: batch.prevTerm, term, stored: p.storedIndex, floor })
+          const outcome = yield* chunks.store({ entries, prevTerm: batch.prevTerm, term, stored: p.storedIndex, floor: machine!.floor() })
           if (outcome === "stored") return
           log.warn("chunk_key_taken", { index: entries[entries.length - 1]!.index })
           const noop = noopEntry({ ...position(p), revision: lastRevision })
@@ -231,7 +230,6 @@ export const layer: Layer.Layer<
         status.setTerm(term, status.memberId())
         yield* reign.begin(won)
         const begun = yield* takeover.run({ term, load: m.load })
-        floor = begun.floor
         lastRevision = begun.revision
         machine = m
         pipeline = new Pipeline({
@@ -247,7 +245,7 @@ export const layer: Layer.Layer<
         yield* supervisor.spawn("reign-watch", reign.over.pipe(Effect.tapCause(() => Effect.sync(() => stop(errors.requestTimedOut)))))
         reign.onRenewed(advance)
         accepting = true
-        m.active()
+        m.active(begun)
         status.setPrimary("active")
         status.setLoaded()
         yield* Effect.addFinalizer(() => drain)

@@ -193,6 +193,7 @@ export const layer: Layer.Layer<
           bucket_index: found.last.index
         })
         const imported = yield* importRows(head, term)
+        if (imported.index > head.index) yield* local.importDone
         const facts = { term, leaderId: settings.nodeId, createdAt: createdAt() }
         const noop = imported.index === 0
           ? firstEntry(facts)
@@ -211,7 +212,16 @@ export const layer: Layer.Layer<
           head: last.index,
           duration_ms: clock.currentTimeMillisUnsafe() - startedAt
         })
-        return { head: { index: last.index, term: last.term }, revision: last.revision, floor: local.opened.floor }
+        const snapshot = found.snapshot
+        return {
+          head: { index: last.index, term: last.term },
+          revision: last.revision,
+          floor: Math.max(local.opened.floor, snapshot?.floor ?? 0),
+          snapshot: snapshot === undefined
+            ? undefined
+            : { index: snapshot.last.index, bytes: snapshot.size, atMillis: snapshot.lastModified },
+          chunkBytes: found.chunkBytes
+        }
       }).pipe(Effect.raceFirst(reign.over))
 
     return Takeover.of({ run })

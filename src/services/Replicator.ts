@@ -10,6 +10,7 @@ import type { HistoryBroken } from "./History.ts"
 import type { LocalStoreFailed } from "./LocalStore.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
 import type { Deposed } from "./Reign.ts"
+import type { TakenOver } from "./Takeover.ts"
 
 /** What the next entry has to carry. */
 export interface NextPosition {
@@ -29,8 +30,10 @@ export interface Waiter {
 export interface StateMachine {
   /** Reads the whole log and history from `LocalStore`; everything in it will be committed by this term's no-op. */
   readonly load: Effect.Effect<void, LocalStoreFailed>
+  /** Compaction revision of the committed state, for headers of chunks; 0: none. */
+  readonly floor: () => number
   /** The loaded state is committed: the node becomes Active now. */
-  readonly active: () => void
+  readonly active: (begun: TakenOver) => void
   /** Entries that were appended by this process, in order. */
   readonly committed: (entries: ReadonlyArray<Entry>) => void
 }

@@ -10,6 +10,10 @@ export interface TakenOver {
   readonly head: Position
   readonly revision: number
   readonly floor: number
+  /** The newest snapshot on the bucket's path. */
+  readonly snapshot: { readonly index: number; readonly bytes: number; readonly atMillis: number } | undefined
+  /** Bytes of the chunks behind it. */
+  readonly chunkBytes: number
 }
 
 export class Takeover extends Context.Service<Takeover, {

@@ -1,5 +1,6 @@
 /** `etcdserverpb.KV` over the Kv service: decode, size limit (rule T10), count, encode. */
 import type { Clock } from "effect"
+import { catalog } from "../../core/metrics/catalog.ts"
 import { encodeHeaderResponse } from "../../core/wire/codec/common.ts"
 import {
   decodeCompactionRequest,
@@ -24,16 +25,8 @@ type Done = (result: "success" | "error") => void
 
 /** `netsy_client_requests_total` and its duration, by kind. */
 const makeTimer = (metrics: Metrics["Service"], clock: Clock.Clock): ((kind: string) => () => Done) => {
-  const total = metrics.counter({
-    name: "netsy_client_requests_total",
-    help: "Requests of clients to the key-value API",
-    labels: ["kind", "result"]
-  })
-  const seconds = metrics.histogram({
-    name: "netsy_client_request_duration_seconds",
-    help: "Time from a request to its answer",
-    labels: ["kind"]
-  })
+  const total = metrics.counter(catalog.clientRequests)
+  const seconds = metrics.histogram(catalog.clientRequestDuration)
   return (kind) => {
     const labels = { kind }
     const results = { success: { kind, result: "success" }, error: { kind, result: "error" } }

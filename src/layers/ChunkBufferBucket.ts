@@ -1,0 +1,146 @@
+/**
+ * `ChunkBuffer` that stores each chunk at once (mode store). Bytes are made once and sent until they are known to be
+ * stored; a 412 is resolved by reading what is there (design 6.5).
+ */
+import { zstdCompress, zstdDecompressSync } from "node:zlib"
+import { Clock, Effect, Layer } from "effect"
+import { chunkKey } from "../core/datafile/keys.ts"
+import { BodyReader, HeaderReader } from "../core/datafile/reader.ts"
+import { FileCompression, FileKind } from "../core/datafile/types.ts"
+import { encodeChunk } from "../core/datafile/writer.ts"
+import type { Entry, LogRecord } from "../core/log/record.ts"
+import { ChunkBuffer, type ChunkToStore } from "../services/ChunkBuffer.ts"
+import { Log } from "../services/Log.ts"
+import { Metrics } from "../services/Metrics.ts"
+import { NodeStatus } from "../services/NodeStatus.ts"
+import { ObjectStore } from "../services/ObjectStore.ts"
+import { Settings } from "../services/Settings.ts"
+
+const retryMinMillis = 20
+const retryMaxMillis = 1_000
+
+export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | NodeStatus | Log | Metrics> = Layer.effect(
+  ChunkBuffer,
+  Effect.gen(function*() {
+    const objects = yield* ObjectStore
+    const settings = yield* Settings
+    const status = yield* NodeStatus
+    const log = yield* Log
+    const metrics = yield* Metrics
+    const clock = yield* Clock.Clock
+    const writes = metrics.counter({
+      name: "netsy_object_storage_writes_total",
+      help: "Data files written to the bucket",
+      labels: ["kind", "mode", "result"]
+    })
+    const seconds = metrics.histogram({
+      name: "netsy_object_storage_write_duration_seconds",
+      help: "One PUT of a data file",
+      labels: ["kind", "mode", "result"]
+    })
+    const bytes = metrics.histogram({
+      name: "netsy_object_storage_write_bytes",
+      help: "Size of a data file",
+      labels: ["kind", "mode"],
+      buckets: [1024, 10_240, 102_400, 1_048_576, 10_485_760, 104_857_600]
+    })
+    const retries = metrics.counter({
+      name: "netsy_retries_total",
+      help: "Operations that were tried again",
+      labels: ["operation"]
+    })
+    const success = { kind: "chunk", mode: "sync", result: "success" }
+    const failure = { kind: "chunk", mode: "sync", result: "error" }
+    const chunkMode = { kind: "chunk", mode: "sync" }
+
+    const encode = (chunk: ChunkToStore): Effect.Effect<Uint8Array> => {
+      const millis = clock.currentTimeMillisUnsafe()
+      const whole = Math.floor(millis / 1000)
+      const encoded = encodeChunk(chunk.entries, {
+        leaderId: settings.nodeId,
+        createdAt: { seconds: whole, nanos: (millis - whole * 1000) * 1_000_000 },
+        term: chunk.term,
+        prevTerm: chunk.prevTerm,
+        stored: chunk.stored,
+        compactionRevision: chunk.floor
+      })
+      if (!encoded.compress) return Effect.succeed(encoded.bytes)
+      return Effect.callback<Uint8Array>((resume) => {
+        zstdCompress(encoded.bytes.subarray(encoded.headerBytes), (error, body) =>
+          resume(
+            error === null
+              ? Effect.succeed(Buffer.concat([encoded.bytes.subarray(0, encoded.headerBytes), body]))
+              : Effect.die(error)
+          ))
+      })
+    }
+
+    const resolve = (key: string, sent: Uint8Array, entries: ReadonlyArray<Entry>) =>
+      objects.get(key).pipe(
+        Effect.map((found): "stored" | "taken" => {
+          if (Buffer.compare(found.body, sent) === 0) return "stored"
+          return holdsEntries(key, found.body, entries) ? "stored" : "taken"
+        }),
+        // Gone again, or out of reach: the PUT is simply sent once more.
+        Effect.catch((error) =>
+          Effect.sync(() => {
+            log.warn("chunk_read_back_failed", { key, error: error.message })
+            return undefined
+          })
+        )
+      )
+
+    const store = (chunk: ChunkToStore): Effect.Effect<"stored" | "taken"> =>
+      Effect.gen(function*() {
+        const last = chunk.entries[chunk.entries.length - 1]!
+        const key = chunkKey(last.index)
+        const body = yield* encode(chunk)
+        let delay = retryMinMillis
+        for (let attempt = 1; ; attempt++) {
+          const startedAt = Number(clock.monotonicTimeNanosUnsafe())
+          const result = yield* Effect.result(objects.put(key, body, { ifAbsent: true }))
+          const took = (Number(clock.monotonicTimeNanosUnsafe()) - startedAt) / 1e9
+          if (result._tag === "Success") {
+            writes.inc(success)
+            seconds.observe(took, success)
+            bytes.observe(body.length, chunkMode)
+            if (attempt > 1) status.setTrouble(`chunk ${key}`, undefined)
+            return "stored"
+          }
+          const error = result.failure
+          if (error._tag === "PreconditionFailed") {
+            const outcome = yield* resolve(key, body, chunk.entries)
+            if (outcome !== undefined) {
+              status.setTrouble(`chunk ${key}`, undefined)
+              return outcome
+            }
+          }
+          writes.inc(failure)
+          seconds.observe(took, failure)
+          retries.inc({ operation: "object_storage_write" })
+          status.setTrouble(`chunk ${key}`, `${key} could not be stored yet: ${error.message}`)
+          log.warn("object_storage_write_failed", { key, attempt, error: error.message, retry_ms: delay })
+          yield* Effect.sleep(delay)
+          delay = Math.min(delay * 2, retryMaxMillis)
+        }
+      })
+
+    return ChunkBuffer.of({ store })
+  })
+)
+
+/** Does the chunk hold these entries, by (index, term)? A chunk that cannot be read holds nothing. */
+const holdsEntries = (key: string, body: Uint8Array, entries: ReadonlyArray<Entry>): boolean => {
+  try {
+    const head = new HeaderReader(key, { kind: FileKind.Chunk })
+    if (!head.push(body) || head.header === undefined) return false
+    const rest = head.rest()
+    const reader = new BodyReader(key, head.header, head.bodyOffset)
+    const records = reader.push(head.header.compression === FileCompression.Zstd ? zstdDecompressSync(rest) : rest)
+    reader.finish()
+    const terms = new Map<number, number>(records.map((record: LogRecord) => [record.index, record.term]))
+    return entries.every((entry) => terms.get(entry.index) === entry.term)
+  } catch {
+    return false
+  }
+}

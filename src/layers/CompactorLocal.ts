@@ -1,0 +1,60 @@
+/** `Compactor` over this node's memory and `LocalStore`, in steps, so that traffic goes on between them. */
+import { Clock, Effect, Latch, Layer } from "effect"
+import { Compactor, type CompactionTask } from "../services/Compactor.ts"
+import { LocalStore } from "../services/LocalStore.ts"
+import { Log } from "../services/Log.ts"
+import { Metrics } from "../services/Metrics.ts"
+import { Supervisor } from "../services/Supervisor.ts"
+
+/** Keys swept between two looks at the event loop: well below 5 ms. */
+const sweepKeys = 1_000
+
+export const layer: Layer.Layer<Compactor, never, LocalStore | Supervisor | Log | Metrics> = Layer.effect(
+  Compactor,
+  Effect.gen(function*() {
+    const local = yield* LocalStore
+    const supervisor = yield* Supervisor
+    const log = yield* Log
+    const metrics = yield* Metrics
+    const clock = yield* Clock.Clock
+    const seconds = metrics.histogram({
+      name: "netsy_compaction_duration_seconds",
+      help: "Dropping compacted versions from memory and disk",
+      labels: ["result"]
+    })
+    const wake = yield* Latch.make(false)
+    /** Floors only grow, so whoever comes later covers those before it; bounded by the Compact calls in flight. */
+    let tasks: Array<CompactionTask> = []
+
+    const run = Effect.gen(function*() {
+      for (;;) {
+        yield* wake.await
+        wake.closeUnsafe()
+        const batch = tasks
+        tasks = []
+        const top = batch[batch.length - 1]
+        if (top === undefined) continue
+        const startedAt = Number(clock.monotonicTimeNanosUnsafe())
+        log.info("compaction_started", { proposed_revision: top.revision })
+        while (!top.sweep(sweepKeys)) yield* Effect.sleep(0)
+        const { removed } = yield* local.compact(top.revision)
+        const took = (Number(clock.monotonicTimeNanosUnsafe()) - startedAt) / 1e9
+        seconds.observe(took, { result: "success" })
+        log.info("compaction_completed", {
+          compaction_revision: top.revision,
+          removed_rows: removed,
+          duration_ms: Math.round(took * 1000)
+        })
+        for (const task of batch) task.done()
+      }
+    })
+    yield* supervisor.spawn("compactor", run)
+
+    return Compactor.of({
+      request: (task) => {
+        tasks.push(task)
+        wake.openUnsafe()
+      }
+    })
+  })
+)

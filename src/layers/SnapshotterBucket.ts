@@ -1,0 +1,279 @@
+/**
+ * `Snapshotter` over `LocalStore` and the bucket: records stream from a consistent view through the compressor into a
+ * temporary file, and from there into the bucket; memory is bounded by a page. One snapshot at a time; the cleaning up
+ * follows it. A Primary that may not acknowledge deletes nothing.
+ */
+import { createReadStream } from "node:fs"
+import { open, stat, unlink } from "node:fs/promises"
+import { join } from "node:path"
+import { createZstdCompress } from "node:zlib"
+import { Clock, Effect, Latch, Layer, Stream } from "effect"
+import { chunkKey, chunksPrefix, indexOfKey, snapshotKey, snapshotsPrefix } from "../core/datafile/keys.ts"
+import { SnapshotWriter } from "../core/datafile/writer.ts"
+import { opRecord } from "../core/log/entry.ts"
+import type { LogRecord } from "../core/log/record.ts"
+import { cleanup, due, type Kept } from "../core/snapshot/rules.ts"
+import { LocalStore } from "../services/LocalStore.ts"
+import { Log } from "../services/Log.ts"
+import { Metrics } from "../services/Metrics.ts"
+import { type ObjectInfo, ObjectStore } from "../services/ObjectStore.ts"
+import { Reign } from "../services/Reign.ts"
+import { Settings } from "../services/Settings.ts"
+import { type SnapshotBegin, SnapshotFailed, Snapshotter, type SnapshotSource } from "../services/Snapshotter.ts"
+import { Supervisor } from "../services/Supervisor.ts"
+
+const pageRecords = 2_000
+const pageBytes = 4 * 1024 * 1024
+
+export const layer: Layer.Layer<
+  Snapshotter,
+  never,
+  LocalStore | ObjectStore | Reign | Settings | Supervisor | Log | Metrics
+> = Layer.effect(
+  Snapshotter,
+  Effect.gen(function*() {
+    const local = yield* LocalStore
+    const objects = yield* ObjectStore
+    const reign = yield* Reign
+    const settings = yield* Settings
+    const supervisor = yield* Supervisor
+    const log = yield* Log
+    const metrics = yield* Metrics
+    const clock = yield* Clock.Clock
+    const creations = metrics.counter({
+      name: "netsy_primary_snapshot_creations_total",
+      help: "Snapshots taken",
+      labels: ["result"]
+    })
+    const creationSeconds = metrics.histogram({
+      name: "netsy_primary_snapshot_creation_duration_seconds",
+      help: "Taking and storing a snapshot",
+      labels: ["result"]
+    })
+    const cleanupRuns = metrics.counter({
+      name: "netsy_primary_snapshot_cleanup_runs_total",
+      help: "Cleaning up behind a snapshot",
+      labels: ["result"]
+    })
+    const ageGauge = metrics.gauge({
+      name: "netsy_primary_snapshot_age_seconds",
+      help: "Since the newest snapshot of this process; 0 if none"
+    })
+
+    const wake = yield* Latch.make(false)
+    let begun: SnapshotBegin | undefined
+    let last: SnapshotBegin["last"]
+    let index = 0
+    let recordBytes = 0
+    let chunkBytes = 0
+    let takenAt = 0
+    /** Chunks up to here were deleted by this process or lie behind what it found. */
+    let cleanedUpTo = 0
+
+    const thresholds = {
+      records: settings.snapshot.thresholdRecords,
+      sizeMib: settings.snapshot.thresholdSizeMib,
+      ageMinutes: settings.snapshot.thresholdAgeMinutes
+    }
+    metrics.onScrape(() => {
+      if (takenAt > 0) ageGauge.set((clock.currentTimeMillisUnsafe() - takenAt) / 1000)
+    })
+
+    const failedOn = (path: string) => (cause: unknown) =>
+      new SnapshotFailed({ path, reason: cause instanceof Error ? cause.message : String(cause) })
+
+    /** Header, then records and footer through zstd, into `path`. */
+    const writeFile = (path: string, source: SnapshotSource) =>
+      Effect.scoped(Effect.gen(function*() {
+        const view = yield* Effect.acquireRelease(local.view(source.index), (v) => v.close)
+        const millis = clock.currentTimeMillisUnsafe()
+        const seconds = Math.floor(millis / 1000)
+        const createdAt = { seconds, nanos: (millis - seconds * 1000) * 1_000_000 }
+        const facts = { index: source.index, term: source.term, revision: source.revision, leaderId: settings.nodeId, createdAt }
+        const writer = new SnapshotWriter({
+          leaderId: settings.nodeId,
+          createdAt,
+          term: source.term,
+          compactionRevision: source.floor,
+          lastIndex: source.index,
+          lastTerm: source.term,
+          recordsCount: source.ops.length + view.changeCount,
+          compress: true
+        })
+        const file = yield* Effect.acquireRelease(
+          Effect.tryPromise({ try: () => open(path, "wx", 0o600), catch: failedOn(path) }),
+          (handle) => Effect.promise(() => handle.close())
+        )
+        const write = (bytes: Uint8Array) => Effect.tryPromise({ try: () => file.write(bytes), catch: failedOn(path) })
+        yield* write(writer.header())
+        const zstd = createZstdCompress()
+        const body = Effect.gen(function*() {
+          yield* push(path, zstd, writer.records(source.ops.map((op, sub) => opRecord(facts, op, sub))))
+          for (let done = false; !done;) {
+            const page = yield* view.next(pageRecords, pageBytes)
+            done = page.done
+            const changes = page.records.filter((record: LogRecord) => record.op === undefined)
+            if (changes.length > 0) yield* push(path, zstd, writer.records(changes))
+          }
+          yield* push(path, zstd, writer.footer())
+          zstd.end()
+        })
+        const drain = Stream.fromAsyncIterable(zstd as AsyncIterable<Uint8Array>, failedOn(path)).pipe(Stream.runForEach(write))
+        yield* Effect.all([body, drain], { concurrency: 2, discard: true }).pipe(Effect.ensuring(Effect.sync(() => zstd.destroy())))
+      }))
+
+    const push = (path: string, zstd: ReturnType<typeof createZstdCompress>, bytes: Uint8Array) =>
+      Effect.callback<void, SnapshotFailed>((resume) => {
+        // The writer's buffer is its own: the compressor takes it over.
+        zstd.write(bytes, (error) => resume(error === null || error === undefined ? Effect.void : Effect.fail(failedOn(path)(error))))
+      })
+
+    const takeFrom = (source: SnapshotSource) =>
+      Effect.gen(function*() {
+        const startedAt = clock.currentTimeMillisUnsafe()
+        const key = snapshotKey(source.index)
+        const path = join(settings.dataDir, `snapshot_${source.index}_${startedAt}.netsy.tmp`)
+        const size = yield* Effect.gen(function*() {
+          yield* writeFile(path, source)
+          const size = (yield* Effect.tryPromise({ try: () => stat(path), catch: failedOn(path) })).size
+          yield* objects.putStream(
+            key,
+            {
+              size,
+              open: () => Stream.fromAsyncIterable(createReadStream(path) as AsyncIterable<Uint8Array>, failedOn(path))
+            },
+            { ifAbsent: true }
+          ).pipe(
+            // Never overwritten: one at this index, by us or by another reign, serves as well.
+            Effect.catchTag("PreconditionFailed", () => Effect.sync(() => log.info("snapshot_exists", { key })))
+          )
+          return size
+        }).pipe(
+          Effect.ensuring(Effect.promise(() => unlink(path).catch(() => {})))
+        )
+        takenAt = clock.currentTimeMillisUnsafe()
+        last = { index: source.index, bytes: size, atMillis: takenAt }
+        const took = takenAt - startedAt
+        creations.inc({ result: "success" })
+        creationSeconds.observe(took / 1000, { result: "success" })
+        log.info("snapshot_completed", { key, index: source.index, revision: source.revision, bytes: size, duration_ms: took })
+        return key
+      })
+
+    const listAll = (prefix: string) =>
+      Effect.gen(function*() {
+        const objectsFound: Array<ObjectInfo> = []
+        let after: string | undefined
+        do {
+          const page = yield* objects.list({ prefix, ...(after === undefined ? {} : { after }) })
+          objectsFound.push(...page.objects)
+          after = page.next
+        } while (after !== undefined)
+        return objectsFound
+      })
+
+    const direct = settings.snapshot.cleanupStrategy === "direct" ||
+      (settings.snapshot.cleanupStrategy === "auto" && objects.bulkDeleteMax > 0)
+
+    /** Chunk keys to delete, in batches: by listing, or computed for every index (both as in netsy-1x.md 11.4). */
+    const chunkBatches = (upTo: number, size: number) =>
+      Effect.gen(function*() {
+        if (direct && cleanedUpTo > 0) {
+          const batches: Array<Array<string>> = []
+          for (let from = cleanedUpTo + 1; from <= upTo; from += size) {
+            const keys: Array<string> = []
+            for (let i = from; i <= upTo && i < from + size; i++) keys.push(chunkKey(i))
+            batches.push(keys)
+          }
+          return batches
+        }
+        // The first run of a process lists: leftovers of earlier runs and of lost reigns go too.
+        const keys = (yield* listAll(chunksPrefix))
+          .filter((o) => (indexOfKey(o.key) ?? Number.POSITIVE_INFINITY) <= upTo)
+          .map((o) => o.key)
+        const batches: Array<Array<string>> = []
+        for (let i = 0; i < keys.length; i += size) batches.push(keys.slice(i, i + size))
+        return batches
+      })
+
+    const cleanUp = Effect.gen(function*() {
+      const snapshots: Array<Kept> = (yield* listAll(snapshotsPrefix))
+        .flatMap((o) => {
+          const at = indexOfKey(o.key)
+          return at === undefined ? [] : [{ index: at, atMillis: o.lastModified }]
+        })
+        .sort((a, b) => a.index - b.index)
+      const plan = cleanup(snapshots, settings.snapshot, clock.currentTimeMillisUnsafe())
+      if (plan.chunksUpTo <= cleanedUpTo && plan.snapshots.length === 0) return
+      const size = Math.max(1, Math.min(settings.snapshot.cleanupBatchSize, objects.bulkDeleteMax || settings.snapshot.cleanupBatchSize))
+      const batches = plan.chunksUpTo > cleanedUpTo ? yield* chunkBatches(plan.chunksUpTo, size) : []
+      batches.push(plan.snapshots.map(snapshotKey))
+      let failed = 0
+      let deleted = 0
+      for (const keys of batches) {
+        if (keys.length === 0) continue
+        if (!reign.mayAcknowledge()) {
+          cleanupRuns.inc({ result: "interrupted" })
+          return
+        }
+        const failures = yield* objects.deleteMany(keys)
+        failed += failures.length
+        deleted += keys.length - failures.length
+        for (const failure of failures) log.warn("chunk_cleanup_failed", failure)
+        yield* Effect.sleep(settings.snapshot.cleanupBatchIntervalMillis)
+      }
+      if (failed === 0) cleanedUpTo = Math.max(cleanedUpTo, plan.chunksUpTo)
+      cleanupRuns.inc({ result: failed === 0 ? "success" : "partial" })
+      log.info("chunk cleanup completed", {
+        up_to_revision: plan.chunksUpTo,
+        cleaned_through: cleanedUpTo,
+        strategy: direct ? "direct" : "list",
+        succeeded: deleted,
+        failed
+      })
+    })
+
+    const run = Effect.gen(function*() {
+      for (;;) {
+        yield* wake.await
+        wake.closeUnsafe()
+        if (begun === undefined || !reign.mayAcknowledge()) continue
+        const source = begun.source()
+        const before = { recordBytes, chunkBytes }
+        yield* takeFrom(source).pipe(
+          Effect.andThen(cleanUp),
+          Effect.catch((error) =>
+            Effect.sync(() => {
+              creations.inc({ result: "error" })
+              log.warn("snapshot_failed", { index: source.index, error: error.message })
+            })
+          )
+        )
+        recordBytes -= before.recordBytes
+        chunkBytes -= before.chunkBytes
+      }
+    })
+    yield* supervisor.spawn("snapshotter", run)
+
+    return Snapshotter.of({
+      begin: (options) => {
+        begun = options
+        last = options.last
+        chunkBytes = options.chunkBytes
+        index = options.source().index
+      },
+      committed: (upTo, bytes) => {
+        index = upTo
+        recordBytes += bytes
+        chunkBytes += bytes
+        const now = clock.currentTimeMillisUnsafe()
+        if (due(thresholds, { last, index, recordBytes, chunkBytes, nowMillis: now }) !== undefined) wake.openUnsafe()
+      },
+      take: Effect.suspend(() =>
+        begun === undefined
+          ? Effect.fail(new SnapshotFailed({ path: settings.dataDir, reason: "this node is not Active" }))
+          : takeFrom(begun.source())
+      )
+    })
+  })
+)

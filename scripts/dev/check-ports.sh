@@ -24,14 +24,11 @@ listening_inodes() {
 
 # "name (pid N)" of the process that holds a socket inode, as far as this user may see it.
 owner_of() {
-  for link in /proc/[0-9]*/fd/*; do
-    if [ "$(readlink "$link" 2>/dev/null)" = "socket:[$1]" ]; then
-      pid=${link#/proc/}
-      pid=${pid%%/*}
-      echo "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-100 | sed 's/ *$//') (pid $pid)"
-      return
-    fi
-  done
+  link=$(find /proc/[0-9]*/fd -lname "socket:\\[$1\\]" 2>/dev/null | head -n 1)
+  [ -n "$link" ] || return 0
+  pid=${link#/proc/}
+  pid=${pid%%/*}
+  echo "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-100 | sed 's/ *$//') (pid $pid)"
 }
 
 taken=0

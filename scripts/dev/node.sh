@@ -11,9 +11,9 @@ private_node_package() {
   esac
 }
 
-# True when the Node $1 is at least 22.19, the oldest that Effect 4 supports.
+# True when the Node $1 is at least 22.19, the oldest that Effect 4 supports (23.6: it runs TypeScript as it is).
 node_is_new_enough() {
-  "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 19) ? 0 : 1)' \
+  "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 23 || (a === 23 && b >= 6) || (a === 22 && b >= 19) ? 0 : 1)' \
     >/dev/null 2>&1
 }
 

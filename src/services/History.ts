@@ -3,6 +3,7 @@
  * Everything is verified before it is handed out; a damaged object stops the reader, data is never skipped.
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
+import type { SkippedTip } from "../core/log/history.ts"
 import type { Entry, LogRecord, Position } from "../core/log/record.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
 
@@ -45,6 +46,8 @@ export interface BucketHistory {
   readonly termAt: (index: number) => number | undefined
   /** Indexes of chunk keys in the bucket that are not on the path: a new chunk must not end there. */
   readonly takenKeys: ReadonlySet<number>
+  /** Tips that were passed over: PUTs of a lost reign that landed without what they follow. Worth a warning. */
+  readonly skippedTips: ReadonlyArray<SkippedTip>
   /** Bytes of the chunks behind the snapshot. */
   readonly chunkBytes: number
   /** The snapshot's records in file order, page by page, verified to the footer; fails before the last page if it is damaged. */

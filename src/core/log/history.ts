@@ -71,6 +71,10 @@ export const termIn = (chunk: ChunkInfo, index: number): number => {
   return runs[low]!.term
 }
 
+/** Log order of what snapshots end with. */
+export const isAbove = (a: Omit<SnapshotInfo, "key">, b: Omit<SnapshotInfo, "key">): boolean =>
+  a.lastTerm > b.lastTerm || (a.lastTerm === b.lastTerm && a.lastIndex > b.lastIndex)
+
 /** Chunks and snapshots by what the walk asks for. */
 class Bucket<C extends ChunkInfo, S extends SnapshotInfo> {
   private readonly chunks: ReadonlyArray<C>

@@ -1,0 +1,261 @@
+/** `History` over the bucket's objects. Reads nothing twice: what is known of an object is kept by key and ETag. */
+import { Effect, Layer, Stream } from "effect"
+import { indexOfKey } from "../core/datafile/keys.ts"
+import { type ChunkFile, oldIdentity, type OldIdentity, sameOld, type SnapshotFile } from "../core/datafile/summary.ts"
+import { DataFileDamaged, FileKind } from "../core/datafile/types.ts"
+import { overlaps } from "../core/log/overlaps.ts"
+import { findPath, isAbove, type PathFound, type Slice, termIn } from "../core/log/history.ts"
+import { type LogRecord, positionZero } from "../core/log/record.ts"
+import { type BucketHistory, History, HistoryBroken, type HistoryError } from "../services/History.ts"
+import { type NotFound, type ObjectInfo, ObjectStore } from "../services/ObjectStore.ts"
+import { decode } from "./datafile/decode.ts"
+import { entriesOfSlice, pagesOf } from "./datafile/entries.ts"
+import { Bodies, Knowledge, loadChunk, type LoadError, loadHeader, loadSnapshot, objectBytes, wholeBytesMax } from "./datafile/load.ts"
+
+const downloads = { concurrency: 16 } as const
+/** Readings of unchanged lists after which a broken path is an error. */
+const readingsMax = 3
+const rereadAfterMillis = 100
+
+interface Lists {
+  readonly chunks: ReadonlyArray<ObjectInfo>
+  readonly snapshots: ReadonlyArray<ObjectInfo>
+}
+
+type Found = PathFound<ChunkFile, SnapshotFile>
+
+/** One reading: what the lists said, where the path is, and bodies that came by. */
+interface Reading {
+  readonly lists: Lists
+  readonly found: Found
+  readonly bodies: Bodies
+}
+
+export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
+  History,
+  Effect.gen(function*() {
+    const store = yield* ObjectStore
+    const knowledge = new Knowledge()
+
+    const listAll = (prefix: string) =>
+      Effect.gen(function*() {
+        const objects: Array<ObjectInfo> = []
+        let after: string | undefined
+        do {
+          const page = yield* store.list(after === undefined ? { prefix } : { prefix, after })
+          for (const object of page.objects) if (indexOfKey(object.key) !== undefined) objects.push(object)
+          after = page.next
+        } while (after !== undefined)
+        return objects
+      })
+
+    /** Chunks first: a chunk that vanishes in between is then behind a snapshot that the second list has. */
+    const listBoth = Effect.gen(function*() {
+      const chunks = yield* listAll("chunks/")
+      const snapshots = yield* listAll("snapshots/")
+      knowledge.keepOnly([...chunks, ...snapshots])
+      return { chunks, snapshots }
+    })
+
+    const loadAll = (lists: Lists, bodies: Bodies) =>
+      Effect.gen(function*() {
+        const snapshots = yield* Effect.forEach(lists.snapshots, (o) => loadSnapshot(store, knowledge, o), downloads)
+        const top = snapshots.reduce((a, b) => (isAbove(b, a) ? b : a), { lastIndex: 0, lastTerm: 0 })
+        // A chunk that ends at or below the highest snapshot matters only if its term is higher: the header tells.
+        const needed = yield* Effect.filter(
+          lists.chunks,
+          (o) =>
+            indexOfKey(o.key)! > top.lastIndex
+              ? Effect.succeed(true)
+              : Effect.map(loadHeader(store, knowledge, o), (h) => h.term > top.lastTerm),
+          downloads
+        )
+        const load = (objects: ReadonlyArray<ObjectInfo>) =>
+          Effect.map(Effect.forEach(objects, (o) => loadChunk(store, knowledge, bodies, o), downloads), (f) => f.flat())
+        let chunks = yield* load(needed)
+        let found: Found = findPath(chunks, snapshots)
+        const whole = found.kind === "path" && found.skipped.length === 0
+        if (!whole && needed.length < lists.chunks.length) {
+          chunks = yield* load(lists.chunks)
+          found = findPath(chunks, snapshots)
+        }
+        yield* checkCopies(chunks.filter((c) => c.old), bodies)
+        return { lists, found, bodies }
+      })
+
+    /** Netsy 1.x may have written a revision into several chunks; the copies must agree. */
+    const checkCopies = (chunks: ReadonlyArray<ChunkFile>, bodies: Bodies) =>
+      Effect.gen(function*() {
+        for (const group of overlaps(chunks)) {
+          const seen = new Map<number, { readonly key: string; readonly identity: OldIdentity }>()
+          for (const key of new Set(group.map((c) => c.key))) {
+            yield* recordsOf(key, FileKind.Chunk, bodies).pipe(
+              Stream.runForEach((records) => {
+                for (const record of records) {
+                  const identity = oldIdentity(record)
+                  const other = seen.get(record.revision)
+                  if (other === undefined) seen.set(record.revision, { key, identity })
+                  else if (!sameOld(other.identity, identity)) return Effect.fail(conflict(other.key, key, record.revision))
+                }
+                return Effect.void
+              })
+            )
+          }
+        }
+      })
+
+    const recordsOf = (key: string, kind: number, bodies: Bodies): Stream.Stream<ReadonlyArray<LogRecord>, LoadError> => {
+      const body = bodies.get(key)
+      return (body === undefined ? objectBytes(store, key) : Stream.succeed(body)).pipe(
+        decode(key, { kind }),
+        Stream.map((part) => (part.kind === "records" ? part.records : [])),
+        Stream.filter((records) => records.length > 0)
+      )
+    }
+
+    const reading: Effect.Effect<Reading, HistoryError> = Effect.gen(function*() {
+      let before: string | undefined
+      let unchanged = 0
+      for (;;) {
+        const lists = yield* listBoth
+        const now = fingerprint(lists)
+        unchanged = now === before ? unchanged + 1 : 1
+        before = now
+        // An object that vanished since it was listed: the lists have changed.
+        const result = yield* loadAll(lists, new Bodies()).pipe(
+          Effect.catchTag("NotFound", (gone) => Effect.succeed(gone)),
+          Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
+        )
+        if ("_tag" in result) {
+          if (unchanged >= readingsMax) return yield* new HistoryBroken({ key: result.key, reason: "is listed but not there" })
+        } else if (result.found.kind !== "broken") return result
+        else if (unchanged >= readingsMax) {
+          const { key, tip, at } = result.found
+          return yield* new HistoryBroken({
+            key,
+            reason: `the path back from entry (${tip.index}, term ${tip.term}) breaks: no object holds index ${at}`
+          })
+        }
+        yield* Effect.sleep(rereadAfterMillis)
+      }
+    })
+
+    const pathRecords = <A>(stream: Stream.Stream<A, LoadError>): Stream.Stream<A, HistoryError> =>
+      stream.pipe(
+        Stream.catchTag("NotFound", (gone) => Stream.fail(vanished(gone))),
+        Stream.catchTag("DataFileDamaged", (damage) => Stream.fail(asBroken(damage)))
+      )
+
+    const snapshotRecords = (snapshot: SnapshotFile) => () =>
+      pathRecords(
+        pagesOf(
+          recordsOf(snapshot.key, FileKind.Snapshot, new Bodies()),
+          // The op that states floor and revision is part of the file, not of the state.
+          snapshot.old ? 0 : 1
+        )
+      )
+
+    const entriesAfter = (slices: ReadonlyArray<Slice<ChunkFile>>, bodies: Bodies) => (index: number) => {
+      const wanted = slices.filter((s) => s.to > index).map((s) => ({ ...s, from: Math.max(s.from, index + 1) }))
+      const entries = (slice: Slice<ChunkFile>) =>
+        entriesOfSlice(recordsOf(slice.chunk.key, FileKind.Chunk, bodies), slice.from, slice.to)
+      return pathRecords(
+        Stream.fromIterable(wanted, { chunkSize: 1 }).pipe(
+          Stream.mapEffect(
+            (slice) =>
+              slice.chunk.size > wholeBytesMax
+                ? Effect.succeed(entries(slice))
+                : Effect.map(Stream.runCollect(entries(slice)), (batches) => Stream.fromIterable(batches)),
+            downloads
+          ),
+          Stream.flatMap((batches) => batches)
+        )
+      )
+    }
+
+    const read = Effect.map(reading, ({ lists, found, bodies }): BucketHistory => {
+      if (found.kind !== "path") return emptyHistory(lists)
+      const { last, snapshot, slices } = found
+      const onPath = new Set(slices.filter((s) => s.to === s.chunk.lastIndex).map((s) => s.chunk.key))
+      const top = slices[slices.length - 1]
+      return {
+        last,
+        lastRevision: top?.chunk.lastRevision ?? snapshot?.revision ?? 0,
+        highestTerm: last.term,
+        snapshot: snapshot && {
+          key: snapshot.key,
+          last: { index: snapshot.lastIndex, term: snapshot.lastTerm },
+          revision: snapshot.revision,
+          floor: snapshot.floor,
+          lastModified: snapshot.lastModified,
+          size: snapshot.size
+        },
+        termAt: (index) => termOnPath(slices, snapshot, index),
+        takenKeys: new Set(lists.chunks.filter((o) => !onPath.has(o.key)).map((o) => indexOfKey(o.key)!)),
+        skippedTips: found.skipped,
+        chunkBytes: [...new Map(slices.map((s) => [s.chunk.key, s.chunk.size])).values()].reduce((a, b) => a + b, 0),
+        snapshotRecords: snapshot === undefined ? () => Stream.empty : snapshotRecords(snapshot),
+        entriesAfter: entriesAfter(slices, bodies)
+      }
+    })
+
+    const highestTerm = Effect.gen(function*() {
+      const lists = yield* listBoth
+      const headers = yield* Effect.forEach(
+        [...lists.chunks, ...lists.snapshots],
+        // One that vanished meanwhile lies behind a snapshot of a term that is as high.
+        (o) => loadHeader(store, knowledge, o).pipe(Effect.catchTag("NotFound", () => Effect.succeed({ term: 0 }))),
+        downloads
+      ).pipe(Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage))))
+      return headers.reduce((highest, header) => Math.max(highest, header.term), 0)
+    })
+
+    return History.of({ read, highestTerm })
+  })
+)
+
+const emptyHistory = (lists: Lists): BucketHistory => ({
+  last: positionZero,
+  lastRevision: 0,
+  highestTerm: 0,
+  snapshot: undefined,
+  termAt: () => undefined,
+  takenKeys: new Set(lists.chunks.map((o) => indexOfKey(o.key)!)),
+  skippedTips: [],
+  chunkBytes: 0,
+  snapshotRecords: () => Stream.empty,
+  entriesAfter: () => Stream.empty
+})
+
+const termOnPath = (
+  slices: ReadonlyArray<Slice<ChunkFile>>,
+  snapshot: SnapshotFile | undefined,
+  index: number
+): number | undefined => {
+  if (snapshot !== undefined && index === snapshot.lastIndex) return snapshot.lastTerm
+  let low = 0
+  let high = slices.length - 1
+  while (low <= high) {
+    const middle = (low + high) >>> 1
+    const slice = slices[middle]!
+    if (index < slice.from) high = middle - 1
+    else if (index > slice.to) low = middle + 1
+    else return termIn(slice.chunk, index)
+  }
+  return undefined
+}
+
+const fingerprint = ({ chunks, snapshots }: Lists): string =>
+  [...chunks, ...snapshots].map((o) => `${o.key} ${o.etag}`).join("\n")
+
+const asBroken = ({ source, check, offset, decompressed, detail }: DataFileDamaged): HistoryBroken =>
+  new HistoryBroken({
+    key: source,
+    reason: `${check} at byte ${offset}${decompressed ? " of the decompressed body" : ""}: ${detail}`
+  })
+
+const vanished = (gone: NotFound): HistoryBroken =>
+  new HistoryBroken({ key: gone.key, reason: "was deleted while it was read" })
+
+const conflict = (one: string, other: string, revision: number): HistoryBroken =>
+  new HistoryBroken({ key: other, reason: `revision ${revision} is not what ${one} says it is` })

@@ -45,7 +45,8 @@ clean: stop ## Stop, and remove build outputs and temp/ (data, certificates, log
 	@rm -rf temp dist
 	@echo "Removed temp/ and dist/."
 
-fmt: ## Format all files
+fmt: ## Format all files, and mend what the linter can
+	@$(RUN) oxlint --fix --quiet || true
 	@$(RUN) oxfmt
 
 lint: ## oxlint, and Effect's own diagnostics

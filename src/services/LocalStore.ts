@@ -126,11 +126,13 @@ export class LocalStore extends Context.Service<LocalStore, {
   ) => Effect.Effect<ReadonlyArray<LogRecord | undefined>, LocalStoreFailed>
   /**
    * A consistent view of every stored record (ops included) with index ≤ `upToIndex`, in (index, sub) order, page by page,
-   * while appends go on. `count` is the number of records. `close` ends the view. At most 8 views are open at a time.
+   * while appends go on. `count` is the number of records, `changeCount` that of key changes among them (all but the `op`
+   * records; `_netsy` counts), which a snapshot's header must know before the first record. `close` ends the view. At most 8 views are open at a time.
    */
   readonly view: (upToIndex: number) => Effect.Effect<
     {
       readonly count: number
+      readonly changeCount: number
       readonly next: (maxRecords: number, maxBytes: number) => Effect.Effect<RecordPage, LocalStoreFailed>
       readonly close: Effect.Effect<void>
     },

@@ -32,8 +32,8 @@ export interface Frame {
 
 export const emptyFrame: Frame = { buffer: new ArrayBuffer(0), length: 0 }
 
-/** How a stored record takes part in the key history. */
-export const Kind = { live: 0, tombstone: 1, outside: 2 } as const
+/** How a stored record takes part in the key history: those below `op` do. `internal` is the record `_netsy`. */
+export const Kind = { live: 0, tombstone: 1, op: 2, internal: 3 } as const
 
 /** No UTF-16 unit takes more than three bytes of UTF-8. */
 const recordBytesMax = (record: LogRecord): number =>
@@ -86,7 +86,7 @@ export const decodeRecords = (frame: Frame): ReadonlyArray<LogRecord> => {
 /** Neighbouring records of one index are one entry. */
 export const toEntries = (records: ReadonlyArray<LogRecord>): ReadonlyArray<Entry> => {
   const entries: Array<Entry> = []
-  for (let from = 0; from < records.length; ) {
+  for (let from = 0; from < records.length;) {
     const { index, revision, term } = records[from]!
     let to = from + 1
     while (to < records.length && records[to]!.index === index) to++
@@ -100,8 +100,8 @@ export const toEntries = (records: ReadonlyArray<LogRecord>): ReadonlyArray<Entr
 export const kindAt = (bytes: Uint8Array, view: DataView, at: number): number => {
   const keyLength = view.getUint32(at + 28, true)
   const flags = bytes[at + headBytes + keyLength]!
-  if ((flags & hasOp) !== 0) return Kind.outside
-  if (view.getFloat64(at + 16, true) === 1 && isInternalKey(bytes, at + headBytes, keyLength)) return Kind.outside
+  if ((flags & hasOp) !== 0) return Kind.op
+  if (view.getFloat64(at + 16, true) === 1 && isInternalKey(bytes, at + headBytes, keyLength)) return Kind.internal
   return (flags & deleted) !== 0 ? Kind.tombstone : Kind.live
 }
 

@@ -111,5 +111,6 @@ export const assertPromisesGrow = (
   next: { readonly fenced: number; readonly reigned: number }
 ): void => {
   if (next.fenced < now.fenced) assert(false, `promise "fenced" would go back from ${now.fenced} to ${next.fenced}`)
-  if (next.reigned < now.reigned) assert(false, `promise "reigned" would go back from ${now.reigned} to ${next.reigned}`)
+  if (next.reigned < now.reigned)
+    assert(false, `promise "reigned" would go back from ${now.reigned} to ${next.reigned}`)
 }

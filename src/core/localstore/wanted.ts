@@ -33,7 +33,7 @@ export const decodeWanted = (frame: Frame): ReadonlyArray<Wanted> => {
   const bytes = new Uint8Array(frame.buffer, 0, frame.length)
   const view = new DataView(frame.buffer, 0, frame.length)
   const wanted: Array<Wanted> = []
-  for (let at = 0; at < frame.length; ) {
+  for (let at = 0; at < frame.length;) {
     const end = at + headBytes + view.getUint32(at + 8, true)
     wanted.push({ revision: view.getFloat64(at, true), key: bytes.subarray(at + headBytes, end) })
     at = end

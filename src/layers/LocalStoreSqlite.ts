@@ -1,0 +1,174 @@
+/**
+ * `LocalStore` in a SQLite file, on a thread of its own. The layer's scope owns the thread: at its end the requests made
+ * so far are served, the database is checkpointed and closed, the lock is released, and the thread ends.
+ */
+import { randomBytes } from "node:crypto"
+import { Worker } from "node:worker_threads"
+import { Clock, Effect, Layer } from "effect"
+import { assert } from "../core/assert.ts"
+import {
+  decodeRecords,
+  encodeEntries,
+  encodeRecords,
+  entriesBytesMax,
+  type Frame,
+  recordsBytesMax,
+  toEntries
+} from "../core/localstore/frame.ts"
+import { fileStamp } from "../core/localstore/rfc3339.ts"
+import { encodeWanted, wantedBytes } from "../core/localstore/wanted.ts"
+import type { LogRecord } from "../core/log/record.ts"
+import { type Bounds, LocalStore, type LocalStoreFailed, type Opened } from "../services/LocalStore.ts"
+import type { OpenedFacts, Reply } from "./localstore/protocol.ts"
+import { Requests } from "./localstore/requests.ts"
+
+export interface LocalStoreSqliteOptions {
+  /** The database file; its folder is made when it is missing. */
+  readonly path: string
+  /** Makes the id of a fresh database; 16 random bytes in hexadecimal unless given. */
+  readonly makeIncarnation?: () => string
+}
+
+const closeTimeout = "10 seconds"
+
+export const layer = (options: LocalStoreSqliteOptions): Layer.Layer<LocalStore, LocalStoreFailed> =>
+  Layer.effect(LocalStore, make(options))
+
+const make = Effect.fnUntraced(function* ({ makeIncarnation = randomIncarnation, path }: LocalStoreSqliteOptions) {
+  const requests = yield* Effect.acquireRelease(startThread(path), ({ requests, worker }) =>
+    requests
+      .call("close")
+      .pipe(
+        Effect.timeoutOption(closeTimeout),
+        Effect.ignore,
+        Effect.andThen(Effect.promise(() => worker.terminate())),
+        Effect.andThen(Effect.sync(() => requests.end("the local store is closed")))
+      )
+  ).pipe(Effect.map(({ requests }) => requests))
+
+  const stamp = fileStamp(yield* Clock.currentTimeMillis)
+  const opening = yield* requests.call("open", [], JSON.stringify([path, stamp, makeIncarnation()]))
+  let viewsOpened = 0
+
+  return LocalStore.of({
+    opened: toOpened(opening),
+    path,
+    append: (entries, commitIndex) => {
+      if (entries.length === 0) return Effect.void
+      const bytesMax = entriesBytesMax(entries)
+      return Effect.asVoid(
+        requests.call("append", [commitIndex], "", { bytesMax, encode: () => encodeEntries(entries, bytesMax) })
+      )
+    },
+    bounds: Effect.map(requests.call("bounds"), (reply) => toBounds(reply.numbers)),
+    truncateFrom: (index) => Effect.asVoid(requests.call("truncateFrom", [index])),
+    clear: Effect.asVoid(requests.call("clear")),
+    restore: (records, end) => {
+      const numbers = end === undefined ? [] : [end.position.index, end.position.term, end.revision, end.floor]
+      const payload = { bytesMax: recordsBytesMax(records), encode: () => encodeRecords(records) }
+      return Effect.asVoid(requests.call("restore", numbers, "", payload))
+    },
+    entries: (fromIndex, maxEntries, maxBytes) =>
+      Effect.map(requests.call("entries", [fromIndex, maxEntries, maxBytes]), (reply) => toEntries(toRecords(reply))),
+    termAt: (index) => Effect.map(requests.call("termAt", [index]), (reply) => reply.numbers[0]),
+    changes: (fromRevision, toRevision, maxBytes) =>
+      Effect.map(requests.call("changes", [fromRevision, toRevision, maxBytes]), toRecords),
+    versions: (wanted) => {
+      if (wanted.length === 0) return Effect.succeed([])
+      const payload = { bytesMax: wantedBytes(wanted), encode: () => encodeWanted(wanted) }
+      return Effect.map(requests.call("versions", [], "", payload), (reply) => {
+        const found = toRecords(reply)
+        let next = 0
+        return reply.numbers.map((there) => (there === 1 ? found[next++] : undefined))
+      })
+    },
+    view: (upToIndex) =>
+      Effect.suspend(() => {
+        const view = ++viewsOpened
+        // An interrupted caller could not close the view that its request still opens.
+        return Effect.uninterruptible(requests.call("viewOpen", [view, upToIndex])).pipe(
+          Effect.map((reply) => ({
+            count: reply.numbers[0]!,
+            changeCount: reply.numbers[1]!,
+            next: (maxRecords: number, maxBytes: number) =>
+              Effect.map(requests.call("viewNext", [view, maxRecords, maxBytes]), (page) => ({
+                records: toRecords(page),
+                done: page.numbers[0] === 1
+              })),
+            close: Effect.ignore(requests.call("viewClose", [view]))
+          }))
+        )
+      }),
+    promise: ({ fenced, reigned }) => Effect.asVoid(requests.call("promise", [fenced, reigned])),
+    newIncarnation: Effect.suspend(() => {
+      const incarnation = makeIncarnation()
+      return Effect.as(requests.call("newIncarnation", [], incarnation), incarnation)
+    }),
+    abandon: (reason) => Effect.asVoid(requests.call("abandon", [], reason)),
+    compact: Effect.fnUntraced(function* (revision) {
+      yield* requests.call("compactBegin", [revision])
+      let removed = 0
+      for (;;) {
+        const { numbers } = yield* requests.call("compactStep")
+        removed += numbers[0]!
+        if (numbers[1] === 1) return { removed }
+      }
+    }),
+    readImported: (fromRevision, maxRecords) =>
+      Effect.map(requests.call("readImported", [fromRevision, maxRecords]), toRecords),
+    importDone: Effect.asVoid(requests.call("importDone")),
+    getMeta: (name) =>
+      Effect.map(requests.call("getMeta", [], factName(name)), (reply) =>
+        reply.numbers.length === 0 ? undefined : new Uint8Array(reply.buffer!, 0, reply.length)
+      ),
+    setMeta: (name, value) => {
+      const payload = { bytesMax: value.length, encode: () => frameOf(value) }
+      return Effect.asVoid(requests.call("setMeta", [], factName(name), payload))
+    },
+    size: Effect.map(requests.call("size"), ({ numbers }) => ({ total: numbers[0]!, inUse: numbers[1]! }))
+  })
+})
+
+const randomIncarnation = (): string => randomBytes(16).toString("hex")
+
+const startThread = (path: string) =>
+  Effect.sync(() => {
+    // The extension is this file's own: sources run as they are, a compiled build has .js everywhere.
+    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
+    const worker = new Worker(new URL(`./localstore/worker.${extension}`, import.meta.url), { execArgv: [] })
+    return { worker, requests: new Requests(worker, path) }
+  })
+
+const toBounds = (numbers: ReadonlyArray<number>): Bounds => ({
+  last: { index: numbers[0]!, term: numbers[1]! },
+  lastRevision: numbers[2]!,
+  firstIndex: numbers[3]!,
+  floor: numbers[4]!,
+  commitIndex: numbers[5]!
+})
+
+const toOpened = (reply: Reply): Opened => {
+  const facts = JSON.parse(reply.text) as OpenedFacts
+  return {
+    ...toBounds(reply.numbers),
+    incarnation: facts.incarnation,
+    starts: facts.starts,
+    promises: { fenced: facts.fenced, reigned: facts.reigned },
+    setAside: facts.setAside ?? undefined,
+    imported: facts.imported ?? undefined
+  }
+}
+
+const toRecords = (reply: Reply): ReadonlyArray<LogRecord> =>
+  reply.buffer === undefined ? [] : decodeRecords({ buffer: reply.buffer, length: reply.length })
+
+const frameOf = (value: Uint8Array): Frame => {
+  const buffer = new ArrayBuffer(value.length)
+  new Uint8Array(buffer).set(value)
+  return { buffer, length: value.length }
+}
+
+const factName = (name: string): string => {
+  assert(/^[A-Za-z]/.test(name), `a fact's name begins with a letter, "${name}" does not`)
+  return name
+}

@@ -1,7 +1,8 @@
 /** The streams: Watch over the WatchHub service, and the health watch. */
 import { decodeHealthCheckRequest, encodeHealthCheckResponse } from "../../core/wire/codec/health.ts"
 import { decodeWatchRequest, encodeWatchResponse } from "../../core/wire/codec/watch.ts"
-import { ServingStatus } from "../../core/wire/messages.ts"
+import { type EtcdError, errors } from "../../core/wire/errors.ts"
+import { ServingStatus, type WatchRequest } from "../../core/wire/messages.ts"
 import type { StreamIn, StreamOut } from "../../services/ClientApi.ts"
 import type { WatchHub } from "../../services/WatchHub.ts"
 import { decoded } from "./decode.ts"
@@ -24,13 +25,15 @@ export const watchStream =
       stream.close()
       return true
     }
+    const refuse = (error: EtcdError): void => {
+      if (close()) out.end(error)
+    }
+    const take = (request: WatchRequest): void => {
+      if (!stream.request(request)) refuse(errors.tooManyRequests)
+    }
     return {
       message: (bytes) => {
-        if (!open) return
-        decoded("WatchRequest", bytes, decodeWatchRequest, stream.request, (error) => {
-          close()
-          out.end(error)
-        })
+        if (open) decoded("WatchRequest", bytes, decodeWatchRequest, take, refuse)
       },
       drained: () => {
         if (open) stream.drained()

@@ -1,0 +1,293 @@
+/** A store that answers at once, a watch hub under the test's control, and what else `ClientApi` asks for. */
+import { Effect, Layer } from "effect"
+import { emptyBytes } from "../../src/core/log/record.ts"
+import { errors } from "../../src/core/wire/errors.ts"
+import type { KeyValue, RequestOp, ResponseOp, WatchRequest } from "../../src/core/wire/messages.ts"
+import * as LogMemory from "../../src/layers/LogMemory.ts"
+import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
+import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
+import * as SettingsValue from "../../src/layers/SettingsValue.ts"
+import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
+import { Kv } from "../../src/services/Kv.ts"
+import { LocalStore } from "../../src/services/LocalStore.ts"
+import { Membership } from "../../src/services/Membership.ts"
+import { NodeStatus } from "../../src/services/NodeStatus.ts"
+import type { SettingsShape } from "../../src/services/Settings.ts"
+import { WatchHub, type WatchSink } from "../../src/services/WatchHub.ts"
+
+export const settings: SettingsShape = {
+  clusterId: "dev-cluster",
+  nodeId: "dev-node-1",
+  dataDir: "unused",
+  storage: {
+    provider: "directory",
+    bucketName: "",
+    keyPrefix: "",
+    class: "",
+    encryption: "provider-managed",
+    kmsKeyId: "",
+    path: "unused"
+  },
+  heartbeatIntervalMillis: 1000,
+  elector: {
+    degradationCount: 3,
+    deregistrationTimeoutMillis: undefined,
+    primaryPriorTimeoutMillis: 5000,
+    abandonAfterMillis: undefined
+  },
+  replication: {
+    quorum: 0,
+    degradationCount: 3,
+    storeLeaseMillis: undefined,
+    chunkBuffer: { thresholdSizeMib: 0, thresholdAgeMinutes: 1, limitMib: 256 }
+  },
+  snapshot: {
+    thresholdRecords: undefined,
+    thresholdSizeMib: undefined,
+    thresholdAgeMinutes: undefined,
+    cleanupStrategy: "auto",
+    cleanupBatchSize: 100,
+    cleanupBatchIntervalMillis: 1000,
+    keep: 3,
+    historyMillis: 0
+  },
+  compactionIntervalMillis: 0,
+  limits: { maxRequestBytes: 1_572_864, maxTxnOps: 128, quotaBytes: 2_147_483_648 },
+  watch: { progressIntervalMillis: 600_000 },
+  log: { format: "text", debug: false },
+  bind: {
+    client: { host: "127.0.0.1", port: 0 },
+    peer: { host: "127.0.0.1", port: 0 },
+    election: { host: "127.0.0.1", port: 0 },
+    health: { host: "127.0.0.1", port: 0 }
+  },
+  advertise: { client: "127.0.0.1:2378", peer: "127.0.0.1:2381", election: "127.0.0.1:8443" },
+  tls: undefined
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+
+/** `_netsy` of the tests: barriers that were asked for. */
+export interface Watched {
+  barriers: number
+}
+
+export const kv = (watched: Watched = { barriers: 0 }): Layer.Layer<Kv, never, NodeStatus> =>
+  Layer.effect(
+    Kv,
+    Effect.gen(function* () {
+      const status = yield* NodeStatus
+      const store = new Map<string, KeyValue>()
+      let revision = 1
+      const matching = (key: Uint8Array, end: Uint8Array): ReadonlyArray<KeyValue> =>
+        [...store]
+          .filter(([name]) => {
+            if (end.length === 0) return name === hex(key)
+            return name >= hex(key) && (hex(end) === "00" || name < hex(end))
+          })
+          .toSorted(([a], [b]) => (a < b ? -1 : 1))
+          .map(([, found]) => found)
+
+      const evaluate = (op: RequestOp): ResponseOp => {
+        const header = status.header(revision)
+        switch (op.kind) {
+          case "range": {
+            const found = matching(op.range.key, op.range.rangeEnd)
+            const kvs = op.range.limit > 0 ? found.slice(0, op.range.limit) : found
+            return { kind: "range", range: { header, kvs, more: kvs.length < found.length, count: found.length } }
+          }
+          case "put": {
+            const previous = store.get(hex(op.put.key))
+            store.set(hex(op.put.key), {
+              key: op.put.key,
+              createRevision: previous?.createRevision ?? revision,
+              modRevision: revision,
+              version: (previous?.version ?? 0) + 1,
+              value: op.put.value,
+              lease: op.put.lease
+            })
+            return { kind: "put", put: { header, prevKv: op.put.prevKv ? previous : undefined } }
+          }
+          case "deleteRange": {
+            const found = matching(op.deleteRange.key, op.deleteRange.rangeEnd)
+            for (const one of found) store.delete(hex(one.key))
+            return { kind: "deleteRange", deleteRange: { header, deleted: found.length, prevKvs: [] } }
+          }
+          default:
+            throw new Error("the store of this test has no nested transactions")
+        }
+      }
+      return Kv.of({
+        range: (request, reply) => {
+          if (request.key.length === 0) return reply.fail(errors.emptyKey)
+          if (request.revision > revision) return reply.fail(errors.futureRevision)
+          const answer = evaluate({ kind: "range", range: request })
+          if (answer.kind === "range") reply.succeed(answer.range)
+        },
+        put: (request, reply) => {
+          revision++
+          const answer = evaluate({ kind: "put", put: request })
+          // Later, as a write that is durable.
+          setImmediate(() => {
+            if (answer.kind === "put") reply.succeed(answer.put)
+          })
+        },
+        deleteRange: (request, reply) => {
+          revision++
+          const answer = evaluate({ kind: "deleteRange", deleteRange: request })
+          if (answer.kind === "deleteRange") reply.succeed(answer.deleteRange)
+        },
+        txn: (request, reply) => {
+          const succeeded = request.compare.every((compare) => {
+            const found = store.get(hex(compare.key))
+            const wanted = compare.targetUnion?.kind === "create" ? compare.targetUnion.number : 0
+            return (found?.createRevision ?? 0) === wanted
+          })
+          revision++
+          const responses = (succeeded ? request.success : request.failure).map(evaluate)
+          reply.succeed({ header: status.header(revision), succeeded, responses })
+        },
+        compact: (request, reply) =>
+          request.revision > revision
+            ? reply.fail(errors.futureRevision)
+            : reply.succeed({ header: status.header(revision) }),
+        barrier: (reply) => {
+          watched.barriers++
+          setImmediate(() => reply.succeed({ revision }))
+        },
+        revision: () => revision,
+        floor: () => 0,
+        head: () => 12,
+        commitIndex: () => 11
+      })
+    })
+  )
+
+/** What the hub was asked (it takes every request but an empty one), and the sinks by which the test answers. */
+export interface HubProbe {
+  readonly requests: Array<WatchRequest>
+  readonly sinks: Array<WatchSink>
+  drained: number
+  closed: number
+}
+
+export const hubProbe = (): HubProbe => ({ requests: [], sinks: [], drained: 0, closed: 0 })
+
+export const hub = (probe: HubProbe): Layer.Layer<WatchHub> =>
+  Layer.succeed(
+    WatchHub,
+    WatchHub.of({
+      open: (sink) => {
+        probe.sinks.push(sink)
+        return {
+          request: (request) => {
+            probe.requests.push(request)
+            if (request.kind === "none") return false
+            if (request.kind !== "create") return true
+            sink.send({
+              header: { clusterId: 1n, memberId: 2n, revision: 7, raftTerm: 1 },
+              watchId: request.create.watchId,
+              created: true,
+              canceled: false,
+              compactRevision: 0,
+              cancelReason: "",
+              fragment: false,
+              events: []
+            })
+            return true
+          },
+          drained: () => {
+            probe.drained++
+          },
+          close: () => {
+            probe.closed++
+          }
+        }
+      },
+      begin: () => {},
+      publish: () => {},
+      compacted: () => {},
+      stats: () => ({ streams: 0, watches: 0, slow: 0, minRevision: 1, eventsSent: 0 })
+    })
+  )
+
+const membership = Layer.succeed(
+  Membership,
+  Membership.of({
+    self: () => ({ nodeId: "dev-node-1", incarnation: "a" }),
+    register: Effect.void,
+    allocate: Effect.succeed(5n),
+    members: () => [
+      {
+        id: 5n,
+        name: "dev-node-1",
+        peerUrls: ["https://127.0.0.1:2381"],
+        clientUrls: ["https://127.0.0.1:2378"],
+        isLearner: false
+      }
+    ]
+  })
+)
+
+/** The API asks for the size and nothing else. */
+const local = Layer.succeed(LocalStore, {
+  size: Effect.succeed({ total: 40960, inUse: 20480 })
+} as unknown as LocalStore["Service"])
+
+/** A node that leads itself, in term 3. */
+const status = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const node = yield* NodeStatus
+    node.setMember(5n)
+    node.setTerm(3, 5n)
+    node.setLoaded()
+  })
+).pipe(Layer.provideMerge(NodeStatusMemory.layer))
+
+/** Everything below `ClientApi`. */
+export const ground = (
+  options: {
+    readonly settings?: SettingsShape
+    readonly probe?: HubProbe
+    readonly watched?: Watched
+    readonly lines?: Array<LogMemory.MemoryLine>
+  } = {}
+) =>
+  kv(options.watched).pipe(
+    Layer.provideMerge(Layer.mergeAll(status, hub(options.probe ?? hubProbe()), membership, local)),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        SettingsValue.layer(options.settings ?? settings),
+        MetricsPrometheus.layer,
+        LogMemory.layer(options.lines ?? []),
+        SupervisorFatal.layer
+      )
+    )
+  )
+
+export const key = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+export const rangeOf = (text: string) => ({
+  key: key(text),
+  rangeEnd: emptyBytes,
+  limit: 0,
+  revision: 0,
+  sortOrder: 0,
+  sortTarget: 0,
+  serializable: false,
+  keysOnly: false,
+  countOnly: false,
+  minModRevision: 0,
+  maxModRevision: 0,
+  minCreateRevision: 0,
+  maxCreateRevision: 0
+})
+
+export const putOf = (name: string, value: Uint8Array) => ({
+  key: key(name),
+  value,
+  lease: 0n,
+  prevKv: false,
+  ignoreValue: false,
+  ignoreLease: false
+})

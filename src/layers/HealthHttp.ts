@@ -7,7 +7,8 @@ import type { AddressInfo } from "node:net"
 import { Clock, Effect, Layer } from "effect"
 import { formatHostPort } from "../core/config/address.ts"
 import { type HealthAnswer, healthAnswer, livezAnswer, readyzAnswer } from "../core/health.ts"
-import { HealthServer, ListenFailed } from "../services/HealthServer.ts"
+import { ListenFailed } from "../services/ClientListener.ts"
+import { HealthServer } from "../services/HealthServer.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
@@ -24,8 +25,10 @@ type Answer = (path: string) => HealthAnswer | Promise<HealthAnswer> | undefined
 
 export const layer: Layer.Layer<HealthServer, ListenFailed, Settings | NodeStatus | Metrics | Log> = Layer.effect(
   HealthServer,
-  Effect.gen(function*() {
-    const { bind: { health: address } } = yield* Settings
+  Effect.gen(function* () {
+    const {
+      bind: { health: address }
+    } = yield* Settings
     const status = yield* NodeStatus
     const metrics = yield* Metrics
     const log = yield* Log
@@ -43,7 +46,9 @@ export const layer: Layer.Layer<HealthServer, ListenFailed, Settings | NodeStatu
       if (path === "/livez") return livezAnswer
       if (path === "/readyz") return readyzAnswer(view(), Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
       if (path !== "/metrics") return undefined
-      return metrics.render().then((body) => ({ status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body }))
+      return metrics
+        .render()
+        .then((body) => ({ status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body }))
     }
     const onDefect = (cause: unknown): void => log.error("health_request_failed", { error: cause })
     const server = yield* Effect.acquireRelease(
@@ -59,13 +64,16 @@ export const layer: Layer.Layer<HealthServer, ListenFailed, Settings | NodeStatu
 )
 
 const makeServer = (answer: Answer, onDefect: (cause: unknown) => void): Server => {
-  const server = createServer({
-    maxHeaderSize: headerBytesMax,
-    headersTimeout: headersTimeoutMillis,
-    requestTimeout: requestTimeoutMillis,
-    keepAliveTimeout: keepAliveMillis,
-    connectionsCheckingInterval: 1_000
-  }, (request, response) => respond(request, response, answer, onDefect))
+  const server = createServer(
+    {
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: headersTimeoutMillis,
+      requestTimeout: requestTimeoutMillis,
+      keepAliveTimeout: keepAliveMillis,
+      connectionsCheckingInterval: 1_000
+    },
+    (request, response) => respond(request, response, answer, onDefect)
+  )
   server.maxConnections = connectionsMax
   server.setTimeout(idleTimeoutMillis, (socket) => socket.destroy())
   server.on("clientError", (_, socket) => {
@@ -77,11 +85,17 @@ const makeServer = (answer: Answer, onDefect: (cause: unknown) => void): Server 
   return server
 }
 
-const respond = (request: IncomingMessage, response: ServerResponse, answer: Answer, onDefect: (cause: unknown) => void): void => {
+const respond = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: Answer,
+  onDefect: (cause: unknown) => void
+): void => {
   const path = (request.url ?? "").split("?", 1)[0]!
   const send = ({ status, contentType, body }: HealthAnswer): void => {
     // No body is read: a connection that still carries one is not used again.
-    const carriesBody = request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined
+    const carriesBody =
+      request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined
     response.writeHead(status, {
       "content-type": contentType,
       "content-length": Buffer.byteLength(body),
@@ -107,7 +121,9 @@ const respond = (request: IncomingMessage, response: ServerResponse, answer: Ans
 const listen = (server: Server, address: HostPort): Effect.Effect<number, ListenFailed> =>
   Effect.callback<number, ListenFailed>((resume) => {
     const failed = (cause: Error): void =>
-      resume(Effect.fail(new ListenFailed({ listener: "health", address: formatHostPort(address), reason: cause.message })))
+      resume(
+        Effect.fail(new ListenFailed({ listener: "health", address: formatHostPort(address), reason: cause.message }))
+      )
     server.once("error", failed)
     server.listen({ port: address.port, ...(address.host === "" ? {} : { host: address.host }) }, () => {
       server.off("error", failed)

@@ -11,10 +11,12 @@ export interface MemoryLine {
 const linesMax = 10_000
 
 export const layer = (lines: Array<MemoryLine> = []): Layer.Layer<Log> => {
-  const at = (level: LogLevelName) => (event: string, fields: LogFields = {}): void => {
-    lines.push({ level, event, fields })
-    if (lines.length > linesMax) lines.shift()
-  }
+  const at =
+    (level: LogLevelName) =>
+    (event: string, fields: LogFields = {}): void => {
+      lines.push({ level, event, fields })
+      if (lines.length > linesMax) lines.shift()
+    }
   return Layer.succeed(
     Log,
     Log.of({ debugging: true, debug: at("DEBUG"), info: at("INFO"), warn: at("WARN"), error: at("ERROR") })

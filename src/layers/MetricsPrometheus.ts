@@ -7,7 +7,14 @@ import { Clock, Effect, Layer } from "effect"
 import { type Metric, Registry } from "prom-client"
 import { assert } from "../core/assert.ts"
 import { catalog, secondsBuckets, zeroAtStart } from "../core/metrics/catalog.ts"
-import { type Counter, type Gauge, type Histogram, type Labels, type MetricOptions, Metrics } from "../services/Metrics.ts"
+import {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type Labels,
+  type MetricOptions,
+  Metrics
+} from "../services/Metrics.ts"
 import { Cells } from "./internal/metricCells.ts"
 import { eventLoopMonitor, register } from "./internal/processMetrics.ts"
 
@@ -23,28 +30,31 @@ interface Registered {
   readonly metric: Counter | Gauge | Histogram
 }
 
-export const layer: Layer.Layer<Metrics> = Layer.effect(Metrics, Effect.gen(function*() {
-  const clock = yield* Clock.Clock
-  const startSeconds = clock.currentTimeMillisUnsafe() / 1_000 - process.uptime()
-  const delays = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const monitor = eventLoopMonitor()
-      monitor.enable()
-      return monitor
-    }),
-    (monitor) => Effect.sync(() => monitor.disable())
-  )
-  const metrics = make()
-  for (const entry of Object.values(catalog)) {
-    if (entry.type === "counter") metrics.counter(entry)
-    else if (entry.type === "gauge") metrics.gauge(entry)
-    else metrics.histogram(entry)
-  }
-  for (const options of zeroAtStart) metrics.gauge(options).set(0)
-  metrics.gauge(catalog.processStartTime).set(startSeconds)
-  register(metrics, startSeconds, delays)
-  return metrics
-}))
+export const layer: Layer.Layer<Metrics> = Layer.effect(
+  Metrics,
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const startSeconds = clock.currentTimeMillisUnsafe() / 1_000 - process.uptime()
+    const delays = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const monitor = eventLoopMonitor()
+        monitor.enable()
+        return monitor
+      }),
+      (monitor) => Effect.sync(() => monitor.disable())
+    )
+    const metrics = make()
+    for (const entry of Object.values(catalog)) {
+      if (entry.type === "counter") metrics.counter(entry)
+      else if (entry.type === "gauge") metrics.gauge(entry)
+      else metrics.histogram(entry)
+    }
+    for (const options of zeroAtStart) metrics.gauge(options).set(0)
+    metrics.gauge(catalog.processStartTime).set(startSeconds)
+    register(metrics, startSeconds, delays)
+    return metrics
+  })
+)
 
 const make = (): Metrics["Service"] => {
   const registry = new Registry()
@@ -61,7 +71,10 @@ const make = (): Metrics["Service"] => {
     const labels = labelNames.join(",")
     const known = registered.get(options.name)
     if (known !== undefined) {
-      assert(known.type === type && known.labels === labels, `metric ${options.name} is registered as ${known.type} {${known.labels}}`)
+      assert(
+        known.type === type && known.labels === labels,
+        `metric ${options.name} is registered as ${known.type} {${known.labels}}`
+      )
       return known.metric as A
     }
     const { metric, samples } = build(labelNames)
@@ -76,7 +89,9 @@ const make = (): Metrics["Service"] => {
     counter: (options) => once("counter", options, (labelNames) => makeCounter(options.name, labelNames)),
     gauge: (options) => once("gauge", options, (labelNames) => makeGauge(options.name, labelNames)),
     histogram: (options) =>
-      once("histogram", options, (labelNames) => makeHistogram(options.name, labelNames, options.buckets ?? secondsBuckets)),
+      once("histogram", options, (labelNames) =>
+        makeHistogram(options.name, labelNames, options.buckets ?? secondsBuckets)
+      ),
     onScrape: (collect) => {
       collectors.push(collect)
     },
@@ -121,8 +136,14 @@ interface Distribution {
 }
 
 const makeHistogram = (name: string, labelNames: ReadonlyArray<string>, buckets: ReadonlyArray<number>) => {
-  assert(buckets.every((bound, i) => i === 0 || bound > buckets[i - 1]!), `metric ${name}: buckets must ascend`)
-  const cells = new Cells<Distribution>(name, labelNames, () => ({ counts: new Float64Array(buckets.length + 1), sum: 0 }))
+  assert(
+    buckets.every((bound, i) => i === 0 || bound > buckets[i - 1]!),
+    `metric ${name}: buckets must ascend`
+  )
+  const cells = new Cells<Distribution>(name, labelNames, () => ({
+    counts: new Float64Array(buckets.length + 1),
+    sum: 0
+  }))
   if (labelNames.length === 0) cells.at(undefined)
   const observe = (value: number, labels?: Labels): void => {
     const cell = cells.at(labels)

@@ -9,7 +9,13 @@ import { catalog } from "../core/metrics/catalog.ts"
 import { version } from "../core/version.ts"
 import { Log } from "../services/Log.ts"
 import { type Gauge, Metrics } from "../services/Metrics.ts"
-import { type ElectorState, type HealthState, NodeStatus, type PrimaryState, type Waiting } from "../services/NodeStatus.ts"
+import {
+  type ElectorState,
+  type HealthState,
+  NodeStatus,
+  type PrimaryState,
+  type Waiting
+} from "../services/NodeStatus.ts"
 import { Settings, type SettingsShape } from "../services/Settings.ts"
 
 const healthStates: ReadonlyArray<HealthState> = ["loading", "healthy", "degraded"]
@@ -27,7 +33,7 @@ const showOne = (gauge: Gauge, states: ReadonlyArray<string>, current: string): 
 
 export const layer: Layer.Layer<NodeStatus, never, Settings | Metrics | Log> = Layer.effect(
   NodeStatus,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     return make(yield* Settings, yield* Metrics, yield* Log)
   })
 )
@@ -59,7 +65,12 @@ const make = (settings: SettingsShape, metrics: Metrics["Service"], log: Log["Se
   showOne(gauges.elector, electorStates, elector)
   showOne(gauges.primary, primaryStates, primary)
 
-  const changed = (stateType: keyof typeof gauges, states: ReadonlyArray<string>, previous: string, next: string): void => {
+  const changed = (
+    stateType: keyof typeof gauges,
+    states: ReadonlyArray<string>,
+    previous: string,
+    next: string
+  ): void => {
     showOne(gauges[stateType], states, next)
     const reason = stateType === "health" && next === "degraded" ? [...troubles.values()].join("; ") : undefined
     log.info("state_transition", { state_type: stateType, previous, new: next, reason })

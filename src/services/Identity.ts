@@ -21,16 +21,19 @@ export type IdentityCheck =
   | { readonly ok: true; readonly role: Role; readonly name: string }
   | { readonly ok: false; readonly reason: string }
 
-export class Identity extends Context.Service<Identity, {
-  /** False with `--insecure`: no TLS anywhere. */
-  readonly secure: boolean
-  /** The newest server context (certificate, key, CA). Changes when the files do. Only when `secure`. */
-  readonly serverContext: () => SecureContext
-  readonly serverOptions: () => SecureContextOptions
-  /** Options for dialling peers (client certificate, CA). Only when `secure`. */
-  readonly clientOptions: () => SecureContextOptions
-  /** First netsy URI SAN of a verified certificate, against the cluster id and the wanted role. */
-  readonly check: (certificate: PeerCertificate, wanted: Role) => IdentityCheck
-  /** Reads and checks the files now (start-up checks of 13.3). */
-  readonly verify: Effect.Effect<void, CertificateInvalid>
-}>()("netsy/services/Identity") {}
+export class Identity extends Context.Service<
+  Identity,
+  {
+    /** False with `--insecure`: no TLS anywhere. */
+    readonly secure: boolean
+    /** The newest server context (certificate, key, CA). Changes when the files do. Only when `secure`. */
+    readonly serverContext: () => SecureContext
+    readonly serverOptions: () => SecureContextOptions
+    /** Options for dialling peers (client certificate, CA). Only when `secure`. */
+    readonly clientOptions: () => SecureContextOptions
+    /** First netsy URI SAN of a verified certificate, against the cluster id and the wanted role. */
+    readonly check: (certificate: PeerCertificate, wanted: Role) => IdentityCheck
+    /** Reads and checks the files now (start-up checks of 13.3). */
+    readonly verify: Effect.Effect<void, CertificateInvalid>
+  }
+>()("netsy/services/Identity") {}

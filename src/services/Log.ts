@@ -9,11 +9,14 @@ export type LogLevelName = "DEBUG" | "INFO" | "WARN" | "ERROR"
 /** Attributes of a line, in this order. Undefined ones are left out. */
 export type LogFields = Readonly<Record<string, unknown>>
 
-export class Log extends Context.Service<Log, {
-  /** False: `debug` does nothing. Ask before building costly fields. */
-  readonly debugging: boolean
-  readonly debug: (event: string, fields?: LogFields) => void
-  readonly info: (event: string, fields?: LogFields) => void
-  readonly warn: (event: string, fields?: LogFields) => void
-  readonly error: (event: string, fields?: LogFields) => void
-}>()("netsy/services/Log") {}
+export class Log extends Context.Service<
+  Log,
+  {
+    /** False: `debug` does nothing. Ask before building costly fields. */
+    readonly debugging: boolean
+    readonly debug: (event: string, fields?: LogFields) => void
+    readonly info: (event: string, fields?: LogFields) => void
+    readonly warn: (event: string, fields?: LogFields) => void
+    readonly error: (event: string, fields?: LogFields) => void
+  }
+>()("netsy/services/Log") {}

@@ -23,12 +23,15 @@ export interface MetricOptions {
   readonly labels?: ReadonlyArray<string>
 }
 
-export class Metrics extends Context.Service<Metrics, {
-  readonly counter: (options: MetricOptions) => Counter
-  readonly gauge: (options: MetricOptions) => Gauge
-  /** Default buckets .005 … 10 s (netsy-1x.md 14.2). */
-  readonly histogram: (options: MetricOptions & { readonly buckets?: ReadonlyArray<number> }) => Histogram
-  /** Runs `collect` before each rendering, for gauges that are computed at scrape time. */
-  readonly onScrape: (collect: () => void) => void
-  readonly render: () => Promise<string>
-}>()("netsy/services/Metrics") {}
+export class Metrics extends Context.Service<
+  Metrics,
+  {
+    readonly counter: (options: MetricOptions) => Counter
+    readonly gauge: (options: MetricOptions) => Gauge
+    /** Default buckets .005 … 10 s (netsy-1x.md 14.2). */
+    readonly histogram: (options: MetricOptions & { readonly buckets?: ReadonlyArray<number> }) => Histogram
+    /** Runs `collect` before each rendering, for gauges that are computed at scrape time. */
+    readonly onScrape: (collect: () => void) => void
+    readonly render: () => Promise<string>
+  }
+>()("netsy/services/Metrics") {}

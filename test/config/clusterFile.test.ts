@@ -6,8 +6,11 @@ const problems = (text: string) => parseClusterFile("c.jsonc", text).problems
 
 describe("the cluster file", () => {
   it("may have comments, trailing commas, a byte order mark and keys in any case", () => {
-    const { given, problems, warnings } = parseClusterFile("c.jsonc", `\ufeff// the cluster
-      { "Cluster_ID": "a", /* where */ "STORAGE": { "bucket_name": "b", }, "replication": { "Chunk_Buffer": { "limit_MB": 7, }, }, }`)
+    const { given, problems, warnings } = parseClusterFile(
+      "c.jsonc",
+      `\ufeff// the cluster
+      { "Cluster_ID": "a", /* where */ "STORAGE": { "bucket_name": "b", }, "replication": { "Chunk_Buffer": { "limit_MB": 7, }, }, }`
+    )
     assert.deepStrictEqual([problems, warnings], [[], []])
     assert.strictEqual(given.get("cluster_id")?.text, "a")
     assert.strictEqual(given.get("storage.bucket_name")?.text, "b")
@@ -35,9 +38,12 @@ describe("the cluster file", () => {
   })
 
   it("warns about unknown keys with the nearest known one", () => {
-    const { warnings } = parseClusterFile("c.jsonc", `{
+    const { warnings } = parseClusterFile(
+      "c.jsonc",
+      `{
       "clutser_id": "a", "elector": { "heartbeat_interval": "1s" }, "storage": { "zzzzzzzzzz": 1 }, "__proto__": { "x": 1 }
-    }`)
+    }`
+    )
     assert.deepStrictEqual(warnings.slice(0, 3), [
       "c.jsonc:2:7: unknown key clutser_id is ignored; did you mean cluster_id?",
       "c.jsonc:2:39: unknown key elector.heartbeat_interval is ignored; did you mean heartbeat_interval?",
@@ -47,7 +53,10 @@ describe("the cluster file", () => {
   })
 
   it("takes the last of two equal keys and says so; null is as good as absent", () => {
-    const { given, warnings } = parseClusterFile("c.jsonc", '{"cluster_id":"a","CLUSTER_ID":"b","watch":null,"log":{"format":null}}')
+    const { given, warnings } = parseClusterFile(
+      "c.jsonc",
+      '{"cluster_id":"a","CLUSTER_ID":"b","watch":null,"log":{"format":null}}'
+    )
     assert.strictEqual(given.get("cluster_id")?.text, "b")
     assert.deepStrictEqual(warnings, ["c.jsonc:1:19: cluster_id is given more than once; the last one counts"])
     assert.isFalse(given.has("log.format"))
@@ -59,9 +68,39 @@ describe("the cluster file", () => {
     ])
   })
 
-  it.prop("never crashes on any text", [Schema.String, Schema.Array(Schema.Literals(["{", "}", "[", "]", ",", ":", '"', "\\", "1", "-", "//", "/*", "\n", "null", '"storage"', '"cluster_id"', "e", ".", "\u0000"]))], ([text, tokens]) => {
-    for (const contents of [text, `{"${text}": 1}`, tokens.join(""), `{"storage":{"class":${tokens.join("")}}}`]) {
-      assert.isArray(parseClusterFile("c.jsonc", contents).problems)
-    }
-  }, { arbitrary: { runs: 400, seed: "cluster files" } })
+  it.prop(
+    "never crashes on any text",
+    [
+      Schema.String,
+      Schema.Array(
+        Schema.Literals([
+          "{",
+          "}",
+          "[",
+          "]",
+          ",",
+          ":",
+          '"',
+          "\\",
+          "1",
+          "-",
+          "//",
+          "/*",
+          "\n",
+          "null",
+          '"storage"',
+          '"cluster_id"',
+          "e",
+          ".",
+          "\u0000"
+        ])
+      )
+    ],
+    ([text, tokens]) => {
+      for (const contents of [text, `{"${text}": 1}`, tokens.join(""), `{"storage":{"class":${tokens.join("")}}}`]) {
+        assert.isArray(parseClusterFile("c.jsonc", contents).problems)
+      }
+    },
+    { arbitrary: { runs: 400, seed: "cluster files" } }
+  )
 })

@@ -32,7 +32,27 @@ describe("durations", () => {
   })
 
   it("without a number, a unit or a known unit are refused with the reason", () => {
-    for (const text of ["", "-", "+", "3", "-1", ".", "s", ".s", "+.s", "1.5", "5 s", " 5s", "5S", "1d", "1h-5m", "1..5s", "9223372036854775808ns", "1e3s", "5s5"]) {
+    for (const text of [
+      "",
+      "-",
+      "+",
+      "3",
+      "-1",
+      ".",
+      "s",
+      ".s",
+      "+.s",
+      "1.5",
+      "5 s",
+      " 5s",
+      "5S",
+      "1d",
+      "1h-5m",
+      "1..5s",
+      "9223372036854775808ns",
+      "1e3s",
+      "5s5"
+    ]) {
       assert.isString(nanos(text), text)
     }
     assert.strictEqual(nanos("5"), "a unit is missing (ns, us, ms, s, m, h)")
@@ -57,13 +77,24 @@ describe("durations", () => {
     assert.strictEqual(formatMillis(1_500), "1.5s")
   })
 
-  it.prop("survive printing and reading", [Schema.Int, Schema.Int, Schema.Int], ([seconds, millis, single]) => {
-    const value = BigInt(seconds % 1_000_000) * 1_000_000_000n + BigInt(millis % 1_000) * 1_000_000n + BigInt(single % 1_000)
-    assert.strictEqual(nanos(formatDuration(value)), value)
-  }, { arbitrary: { runs: 500, seed: "durations" } })
+  it.prop(
+    "survive printing and reading",
+    [Schema.Int, Schema.Int, Schema.Int],
+    ([seconds, millis, single]) => {
+      const value =
+        BigInt(seconds % 1_000_000) * 1_000_000_000n + BigInt(millis % 1_000) * 1_000_000n + BigInt(single % 1_000)
+      assert.strictEqual(nanos(formatDuration(value)), value)
+    },
+    { arbitrary: { runs: 500, seed: "durations" } }
+  )
 
-  it.prop("never crash on any text", [Schema.String], ([text]) => {
-    assert.isBoolean(parseDuration(text).ok)
-    assert.isBoolean(parseDuration(`1${text}h`).ok)
-  }, { arbitrary: { runs: 500, seed: "duration texts" } })
+  it.prop(
+    "never crash on any text",
+    [Schema.String],
+    ([text]) => {
+      assert.isBoolean(parseDuration(text).ok)
+      assert.isBoolean(parseDuration(`1${text}h`).ok)
+    },
+    { arbitrary: { runs: 500, seed: "duration texts" } }
+  )
 })

@@ -70,7 +70,10 @@ const nodeEnv = {
   NETSY_TLS_CLIENT_KEY: "/abs/peer.key"
 }
 
-const withSample = (changes: Readonly<Record<string, string | undefined>>, env: Readonly<Record<string, string>> = {}): Setup => ({
+const withSample = (
+  changes: Readonly<Record<string, string | undefined>>,
+  env: Readonly<Record<string, string>> = {}
+): Setup => ({
   file: sampleWith(changes),
   env: { ...nodeEnv, ...env }
 })
@@ -135,18 +138,20 @@ describe("settings of a cluster node", () => {
   })
 
   it("follow the zero, negative and off rules of Netsy 1.x", () => {
-    const zero = settings(withSample({
-      "elector.degradation_count": "0",
-      "elector.deregistration_timeout": "0",
-      "replication.degradation_count": "0",
-      "snapshot.threshold_records": "0",
-      "snapshot.threshold_size_mb": "-1",
-      "snapshot.cleanup_batch_size": "-5",
-      "snapshot.cleanup_batch_interval": '"0s"',
-      "heartbeat_interval": "500000000",
-      "compaction_interval": undefined,
-      "storage.key_prefix": '"a/b"'
-    }))
+    const zero = settings(
+      withSample({
+        "elector.degradation_count": "0",
+        "elector.deregistration_timeout": "0",
+        "replication.degradation_count": "0",
+        "snapshot.threshold_records": "0",
+        "snapshot.threshold_size_mb": "-1",
+        "snapshot.cleanup_batch_size": "-5",
+        "snapshot.cleanup_batch_interval": '"0s"',
+        heartbeat_interval: "500000000",
+        compaction_interval: undefined,
+        "storage.key_prefix": '"a/b"'
+      })
+    )
     assert.strictEqual(zero.elector.degradationCount, 2)
     assert.isUndefined(zero.elector.deregistrationTimeoutMillis)
     assert.strictEqual(zero.replication.degradationCount, 2)
@@ -157,7 +162,9 @@ describe("settings of a cluster node", () => {
     assert.strictEqual(zero.heartbeatIntervalMillis, 500)
     assert.strictEqual(zero.compactionIntervalMillis, 0)
     assert.strictEqual(zero.storage.keyPrefix, "a/b/")
-    assert.isUndefined(settings(withSample({ "elector.deregistration_timeout": '"-1s"' })).elector.deregistrationTimeoutMillis)
+    assert.isUndefined(
+      settings(withSample({ "elector.deregistration_timeout": '"-1s"' })).elector.deregistrationTimeoutMillis
+    )
     assert.strictEqual(
       settings(withSample({ "elector.deregistration_timeout": undefined })).elector.deregistrationTimeoutMillis,
       180_000
@@ -166,7 +173,10 @@ describe("settings of a cluster node", () => {
   })
 
   it("accept every storage class of their provider and no other", () => {
-    for (const [provider, classes] of [["s3", ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING"]], ["gcs", ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"]]] as const) {
+    for (const [provider, classes] of [
+      ["s3", ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING"]],
+      ["gcs", ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"]]
+    ] as const) {
       for (const name of classes) {
         const changes = { "storage.provider": `"${provider}"`, "storage.class": `"${name}"` }
         assert.strictEqual(settings(withSample(changes)).storage.class, name)
@@ -197,7 +207,11 @@ describe("settings of a cluster node", () => {
       [{ "elector.primary_prior_timeout": '"1999ms"' }, "elector.primary_prior_timeout", "2s or more"],
       [{ "elector.primary_prior_timeout": undefined }, "elector.primary_prior_timeout", "missing"],
       [{ "replication.quorum": '"majority"' }, "replication.quorum", "a whole number"],
-      [{ "replication.chunk_buffer.threshold_age_minutes": "0" }, "replication.chunk_buffer.threshold_age_minutes", "1 or more"],
+      [
+        { "replication.chunk_buffer.threshold_age_minutes": "0" },
+        "replication.chunk_buffer.threshold_age_minutes",
+        "1 or more"
+      ],
       [{ "replication.chunk_buffer.limit_mb": "3" }, "replication.chunk_buffer.threshold_size_mb", "at most"],
       [{ "replication.store_lease": '"1ms"' }, "replication.store_lease", "200ms to 10m"],
       [{ "snapshot.cleanup_strategy": '"fast"' }, "snapshot.cleanup_strategy", "auto, list, direct"],
@@ -214,7 +228,10 @@ describe("settings of a cluster node", () => {
       assert.isTrue(found[0]!.startsWith(key), found[0])
       assert.include(found[0], allowed)
     }
-    assert.deepStrictEqual(problems(withSample({ "replication.quorum": "0", "replication.chunk_buffer.threshold_age_minutes": "0" })), [])
+    assert.deepStrictEqual(
+      problems(withSample({ "replication.quorum": "0", "replication.chunk_buffer.threshold_age_minutes": "0" })),
+      []
+    )
   })
 
   it("all mistakes are listed at once", () => {
@@ -223,8 +240,26 @@ describe("settings of a cluster node", () => {
       argv: ["--unsecure", "--verbose=maybe", "extra"],
       env: { NETSY_BIND_CLIENT: "2378", NETSY_NODE_ID: "-", NETSY_TLS_CA_CERT: "./ca" }
     })
-    for (const key of ["--unsecure", "--verbose", "argument", "cluster_id", "storage.class", "storage.bucket_name", "heartbeat_interval", "elector.primary_prior_timeout", "replication.quorum", "NETSY_BIND_CLIENT", "NETSY_NODE_ID", "NETSY_ADVERTISE_PEER", "NETSY_TLS_SERVER_CERT", "NETSY_TLS_CLIENT_KEY"]) {
-      assert.isDefined(found.find((line) => line.startsWith(key)), key)
+    for (const key of [
+      "--unsecure",
+      "--verbose",
+      "argument",
+      "cluster_id",
+      "storage.class",
+      "storage.bucket_name",
+      "heartbeat_interval",
+      "elector.primary_prior_timeout",
+      "replication.quorum",
+      "NETSY_BIND_CLIENT",
+      "NETSY_NODE_ID",
+      "NETSY_ADVERTISE_PEER",
+      "NETSY_TLS_SERVER_CERT",
+      "NETSY_TLS_CLIENT_KEY"
+    ]) {
+      assert.isDefined(
+        found.find((line) => line.startsWith(key)),
+        key
+      )
     }
     assert.include(found[0], "did you mean --insecure?")
   })
@@ -240,7 +275,13 @@ describe("settings of a cluster node", () => {
   })
 
   it("variables win over the file, flags over variables, and every key has a variable", () => {
-    const env = { NETSY_HEARTBEAT_INTERVAL: "2s", NETSY_SNAPSHOT_KEEP: "9", NETSY_LOG_FORMAT: "json", NETSY_STORAGE: "gs://b/p", NETSY_REPLICATION_STORE_LEASE: "1s" }
+    const env = {
+      NETSY_HEARTBEAT_INTERVAL: "2s",
+      NETSY_SNAPSHOT_KEEP: "9",
+      NETSY_LOG_FORMAT: "json",
+      NETSY_STORAGE: "gs://b/p",
+      NETSY_REPLICATION_STORE_LEASE: "1s"
+    }
     const found = settings(withSample({ "snapshot.keep": "4" }, env))
     assert.deepStrictEqual(
       [found.heartbeatIntervalMillis, found.snapshot.keep, found.log.format, found.replication.storeLeaseMillis],
@@ -251,19 +292,45 @@ describe("settings of a cluster node", () => {
     assert.deepInclude(flagged.storage, { provider: "s3", bucketName: "c", keyPrefix: "" })
     assert.isTrue(flagged.log.debug)
     for (const key of fileKeys) {
-      const broken = problems(withSample({ "storage.encryption": '"customer-managed"', "storage.kms_key_id": '"k"' }, { [variableOf(key)]: "\u0001?" }))
+      const broken = problems(
+        withSample(
+          { "storage.encryption": '"customer-managed"', "storage.kms_key_id": '"k"' },
+          { [variableOf(key)]: "\u0001?" }
+        )
+      )
       const free = ["storage.key_prefix", "storage.kms_key_id", "storage.path"].includes(key)
-      assert.strictEqual(broken.some((line) => line.includes(variableOf(key))), !free, `${key}: ${broken.join(" | ")}`)
+      assert.strictEqual(
+        broken.some((line) => line.includes(variableOf(key))),
+        !free,
+        `${key}: ${broken.join(" | ")}`
+      )
     }
     assert.strictEqual(new Set(allVariables).size, allVariables.length)
   })
 
   it("the storage word replaces place, and class and key of another provider", () => {
-    const changes = { "storage.class": '"STANDARD_IA"', "storage.encryption": '"customer-managed"', "storage.kms_key_id": '"k"' }
+    const changes = {
+      "storage.class": '"STANDARD_IA"',
+      "storage.encryption": '"customer-managed"',
+      "storage.kms_key_id": '"k"'
+    }
     const same = settings({ ...withSample(changes), argv: ["--storage=s3://other/x/"] })
-    assert.deepStrictEqual(same.storage, { provider: "s3", bucketName: "other", keyPrefix: "x/", class: "STANDARD_IA", encryption: "customer-managed", kmsKeyId: "k", path: "" })
+    assert.deepStrictEqual(same.storage, {
+      provider: "s3",
+      bucketName: "other",
+      keyPrefix: "x/",
+      class: "STANDARD_IA",
+      encryption: "customer-managed",
+      kmsKeyId: "k",
+      path: ""
+    })
     const other = settings({ ...withSample(changes), argv: ["--storage=dir:data"] })
-    assert.deepInclude(other.storage, { provider: "directory", path: "/srv/app/data", class: "STANDARD", encryption: "provider-managed" })
+    assert.deepInclude(other.storage, {
+      provider: "directory",
+      path: "/srv/app/data",
+      class: "STANDARD",
+      encryption: "provider-managed"
+    })
     for (const word of ["dir:", "s3://", "s3:///p", "file:/x", "data", "s3://a b/c", ""]) {
       assert.isNotEmpty(problems({ ...withSample({}), argv: ["--storage", word] }), word)
     }
@@ -282,7 +349,10 @@ describe("settings of a cluster node", () => {
   it("advertised addresses default to a bind address that names an interface, and are required otherwise", () => {
     const { NETSY_ADVERTISE_CLIENT: _, ...env } = nodeEnv
     assert.include(problems({ file: sample, env })[0], "NETSY_ADVERTISE_CLIENT: missing")
-    assert.strictEqual(settings({ file: sample, env: { ...env, NETSY_BIND_CLIENT: "[fd00::1]:2378" } }).advertise.client, "[fd00::1]:2378")
+    assert.strictEqual(
+      settings({ file: sample, env: { ...env, NETSY_BIND_CLIENT: "[fd00::1]:2378" } }).advertise.client,
+      "[fd00::1]:2378"
+    )
     for (const text of ["", "host", ":2378", "0.0.0.0:2378", "[::]:1", "h:0", "h:99999", "a b:1"]) {
       assert.lengthOf(problems({ file: sample, env: { ...nodeEnv, NETSY_ADVERTISE_CLIENT: text } }), 1, text)
     }
@@ -293,11 +363,23 @@ describe("settings of a cluster node", () => {
       problems({ file: sample, env: { ...nodeEnv, NETSY_BIND_PEER: "10.0.0.1:2378" } })[0],
       "another port than NETSY_BIND_CLIENT (:2378)"
     )
-    assert.deepStrictEqual(problems({ file: sample, env: { ...nodeEnv, NETSY_BIND_PEER: "127.0.0.1:0", NETSY_BIND_CLIENT: "127.0.0.1:0" } }), [])
+    assert.deepStrictEqual(
+      problems({ file: sample, env: { ...nodeEnv, NETSY_BIND_PEER: "127.0.0.1:0", NETSY_BIND_CLIENT: "127.0.0.1:0" } }),
+      []
+    )
   })
 
   it("a likely slip in a variable's name is mentioned, other names with the prefix are not", () => {
-    const resolved = resolve({ file: sample, env: { ...nodeEnv, NETSY_NODEID: "x", NETSY_PORT: "tcp://10.0.0.1:2378", NETSY_SERVICE_HOST: "10.0.0.1", NETSY_COUNT: "3" } })
+    const resolved = resolve({
+      file: sample,
+      env: {
+        ...nodeEnv,
+        NETSY_NODEID: "x",
+        NETSY_PORT: "tcp://10.0.0.1:2378",
+        NETSY_SERVICE_HOST: "10.0.0.1",
+        NETSY_COUNT: "3"
+      }
+    })
     assert.deepStrictEqual(resolved.warnings, ["unknown variable NETSY_NODEID is ignored; did you mean NETSY_NODE_ID?"])
   })
 })
@@ -305,7 +387,13 @@ describe("settings of a cluster node", () => {
 describe("settings of the embedded node", () => {
   it("come from one word", () => {
     const found = settings({ argv: ["--storage", "dir:./data", "--insecure"] })
-    assert.deepInclude(found, { clusterId: "netsy", nodeId: "node-1", dataDir: "/srv/app/data/.node", heartbeatIntervalMillis: 1_000, tls: undefined })
+    assert.deepInclude(found, {
+      clusterId: "netsy",
+      nodeId: "node-1",
+      dataDir: "/srv/app/data/.node",
+      heartbeatIntervalMillis: 1_000,
+      tls: undefined
+    })
     assert.strictEqual(found.elector.primaryPriorTimeoutMillis, 5_000)
     assert.strictEqual(found.storage.path, "/srv/app/data")
     assert.deepStrictEqual(found.bind, {
@@ -314,8 +402,15 @@ describe("settings of the embedded node", () => {
       election: { host: "127.0.0.1", port: 8443 },
       health: { host: "127.0.0.1", port: 8080 }
     })
-    assert.deepStrictEqual(found.advertise, { client: "127.0.0.1:2378", peer: "127.0.0.1:2381", election: "127.0.0.1:8443" })
-    assert.strictEqual(settings({ env: { NETSY_STORAGE: "s3://b" }, argv: ["--insecure"] }).dataDir, "/srv/app/netsy-data")
+    assert.deepStrictEqual(found.advertise, {
+      client: "127.0.0.1:2378",
+      peer: "127.0.0.1:2381",
+      election: "127.0.0.1:8443"
+    })
+    assert.strictEqual(
+      settings({ env: { NETSY_STORAGE: "s3://b" }, argv: ["--insecure"] }).dataDir,
+      "/srv/app/netsy-data"
+    )
   })
 
   it("follow every variable", () => {
@@ -346,17 +441,26 @@ describe("settings of the embedded node", () => {
 
   it("--insecure refuses every bind beyond loopback", () => {
     for (const bind of [":2378", "0.0.0.0:2378", "10.1.2.3:2378", "[::]:2378", "[fd00::1]:2378", "example.org:2378"]) {
-      assert.include(problems({ argv: ["--storage=dir:/d", "--insecure"], env: { NETSY_BIND_CLIENT: bind } })[0], "only a loopback address", bind)
+      assert.include(
+        problems({ argv: ["--storage=dir:/d", "--insecure"], env: { NETSY_BIND_CLIENT: bind } })[0],
+        "only a loopback address",
+        bind
+      )
     }
     for (const bind of ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[0:0::1]:1", "localhost:1", "[::ffff:127.0.0.1]:1"]) {
-      assert.deepStrictEqual(problems({ argv: ["--storage=dir:/d", "--insecure"], env: { NETSY_BIND_CLIENT: bind } }), [], bind)
+      assert.deepStrictEqual(
+        problems({ argv: ["--storage=dir:/d", "--insecure"], env: { NETSY_BIND_CLIENT: bind } }),
+        [],
+        bind
+      )
     }
   })
 
   it("without --insecure and certificates the list says what is missing", () => {
     const found = problems({ argv: ["--storage", "dir:/d"] })
     assert.lengthOf(found, 5)
-    for (const line of found) assert.match(line, /^NETSY_TLS_[A-Z_]+: missing; needed: the PEM file of .* \(or --insecure/)
+    for (const line of found)
+      assert.match(line, /^NETSY_TLS_[A-Z_]+: missing; needed: the PEM file of .* \(or --insecure/)
   })
 
   it("neither file nor storage: one sentence with both ways", () => {
@@ -370,7 +474,12 @@ describe("the command line", () => {
   const run = (setup: Setup) => decide({ ...inputOf(setup), version: "1.2.3" })
 
   it("--version and --help print and exit 0", () => {
-    assert.deepStrictEqual(run({ argv: ["--version"] }), { action: "exit", code: 0, stdout: "netsy 1.2.3\n", stderr: "" })
+    assert.deepStrictEqual(run({ argv: ["--version"] }), {
+      action: "exit",
+      code: 0,
+      stdout: "netsy 1.2.3\n",
+      stderr: ""
+    })
     const help = run({ argv: ["-h"] })
     assert.isTrue(help.action === "exit" && help.code === 0 && help.stdout.includes("--validate PATH"))
   })
@@ -379,12 +488,18 @@ describe("the command line", () => {
     const file = sample
     const validate = (env: Readonly<Record<string, string>>, text = file) =>
       decide({ ...inputOf({ file: text, env }), argv: ["--validate", "c.jsonc"], version: "1" })
-    assert.deepStrictEqual(validate({ NETSY_NODE_ID: "n" }), { action: "exit", code: 0, stdout: "Config is valid.\n", stderr: "" })
+    assert.deepStrictEqual(validate({ NETSY_NODE_ID: "n" }), {
+      action: "exit",
+      code: 0,
+      stdout: "Config is valid.\n",
+      stderr: ""
+    })
     assert.deepStrictEqual(validate({}), {
       action: "exit",
       code: 1,
       stdout: "",
-      stderr: "Validation failed:\n  - NETSY_NODE_ID: missing; needed: 1 to 32 characters of a-z, 0-9 and -, no - at either end, no --\n"
+      stderr:
+        "Validation failed:\n  - NETSY_NODE_ID: missing; needed: 1 to 32 characters of a-z, 0-9 and -, no - at either end, no --\n"
     })
     const two = validate({ NETSY_NODE_ID: "n" }, sampleWith({ cluster_id: undefined, "snapshot.keep": "-1" }))
     assert.isTrue(two.action === "exit" && two.code === 1 && two.stderr.split("\n").length === 4)
@@ -395,15 +510,23 @@ describe("the command line", () => {
     assert.isTrue(refused.action === "exit" && refused.code === 1)
     if (refused.action !== "exit") return
     assert.include(refused.stderr, "warning: unknown variable NETSY_STORAG is ignored; did you mean NETSY_STORAGE?\n")
-    assert.include(refused.stderr, "netsy: not started, 6 problems in the configuration:\n  - --nope: got --nope; allowed: one of")
+    assert.include(
+      refused.stderr,
+      "netsy: not started, 6 problems in the configuration:\n  - --nope: got --nope; allowed: one of"
+    )
     assert.isTrue(run({ argv: ["--storage", "dir:/d", "--insecure=true"] }).action === "run")
     assert.isTrue(run({ argv: ["--storage"] }).action === "exit")
   })
 
-  it.prop("no command line and no variables crash it", [Schema.Array(Schema.String), Schema.String], ([argv, text]) => {
-    const env = Object.fromEntries(allVariables.map((name) => [name, text]))
-    for (const words of [argv, [...argv, "--storage", text], ["--config", "c.jsonc", ...argv]]) {
-      assert.isString(decide({ ...inputOf({ file: text }), argv: words, env, version: "1" }).action)
-    }
-  }, { arbitrary: { runs: 200, seed: "command lines" } })
+  it.prop(
+    "no command line and no variables crash it",
+    [Schema.Array(Schema.String), Schema.String],
+    ([argv, text]) => {
+      const env = Object.fromEntries(allVariables.map((name) => [name, text]))
+      for (const words of [argv, [...argv, "--storage", text], ["--config", "c.jsonc", ...argv]]) {
+        assert.isString(decide({ ...inputOf({ file: text }), argv: words, env, version: "1" }).action)
+      }
+    },
+    { arbitrary: { runs: 200, seed: "command lines" } }
+  )
 })

@@ -22,20 +22,26 @@ const setup = (env: Readonly<Record<string, string>> = {}) => {
 
 describe("NodeStatusMemory", () => {
   it.effect("starts as loading, follower, replica, with the FNV-1a of the cluster's name", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const status = yield* NodeStatus
       assert.strictEqual(status.clusterId, 3357563940647108315n)
       assert.deepStrictEqual([status.health(), status.elector(), status.primary()], ["loading", "follower", "replica"])
       assert.deepStrictEqual([status.term(), status.memberId(), status.leaderMemberId()], [0, 0n, 0n])
       status.setMember(5n)
       status.setTerm(3, 6n)
-      assert.deepStrictEqual(status.header(9), { clusterId: 3357563940647108315n, memberId: 5n, revision: 9, raftTerm: 3 })
+      assert.deepStrictEqual(status.header(9), {
+        clusterId: 3357563940647108315n,
+        memberId: 5n,
+        revision: 9,
+        raftTerm: 3
+      })
       assert.strictEqual(status.leaderMemberId(), 6n)
-    }).pipe(Effect.provide(setup({ NETSY_CLUSTER_ID: "dev-cluster" }).layer)))
+    }).pipe(Effect.provide(setup({ NETSY_CLUSTER_ID: "dev-cluster" }).layer))
+  )
 
   it.effect("is degraded while it has troubles and healthy again after the last one; each change is one line", () => {
     const { lines, layer } = setup()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const status = yield* NodeStatus
       status.setTrouble("store", "the bucket does not answer")
       assert.strictEqual(status.health(), "loading")
@@ -49,49 +55,66 @@ describe("NodeStatusMemory", () => {
       assert.strictEqual(status.health(), "degraded")
       status.setTrouble("disk", undefined)
       assert.strictEqual(status.health(), "healthy")
-      const transitions = lines.filter(({ event }) => event === "state_transition").map(({ fields }) => [fields["state_type"], fields["previous"], fields["new"]])
-      assert.deepStrictEqual(transitions, [["health", "loading", "degraded"], ["health", "degraded", "healthy"]])
-      assert.lengthOf(lines.filter(({ event }) => event === "trouble"), 2)
-      assert.lengthOf(lines.filter(({ event }) => event === "trouble_ended"), 2)
+      const transitions = lines
+        .filter(({ event }) => event === "state_transition")
+        .map(({ fields }) => [fields["state_type"], fields["previous"], fields["new"]])
+      assert.deepStrictEqual(transitions, [
+        ["health", "loading", "degraded"],
+        ["health", "degraded", "healthy"]
+      ])
+      assert.lengthOf(
+        lines.filter(({ event }) => event === "trouble"),
+        2
+      )
+      assert.lengthOf(
+        lines.filter(({ event }) => event === "trouble_ended"),
+        2
+      )
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("refuses a change of the Primary state that cannot be, and keeps the state", () => {
     const { lines, layer } = setup()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const status = yield* NodeStatus
       status.setPrimary("active")
       assert.strictEqual(status.primary(), "replica")
-      assert.deepStrictEqual(lines.map(({ level, event }) => [level, event]), [["ERROR", "state_transition_refused"]])
+      assert.deepStrictEqual(
+        lines.map(({ level, event }) => [level, event]),
+        [["ERROR", "state_transition_refused"]]
+      )
       for (const next of ["starting", "active", "draining", "replica", "starting", "active", "replica"] as const) {
         status.setPrimary(next)
         assert.strictEqual(status.primary(), next)
       }
       status.setElector("leader")
       status.setElector("leader")
-      assert.lengthOf(lines.filter(({ event }) => event === "state_transition"), 8)
+      assert.lengthOf(
+        lines.filter(({ event }) => event === "state_transition"),
+        8
+      )
     }).pipe(Effect.provide(layer))
   })
 
   it.effect("shows its states one-hot and who it is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const status = yield* NodeStatus
       const metrics = yield* Metrics
       status.setLoaded()
       status.setPrimary("starting")
       const lines = (yield* Effect.promise(() => metrics.render())).split("\n")
-      for (
-        const line of [
-          'netsy_state_health{state="healthy"} 1',
-          'netsy_state_health{state="loading"} 0',
-          'netsy_state_health{state="degraded"} 0',
-          'netsy_state_elector{state="follower"} 1',
-          'netsy_state_primary{state="starting"} 1',
-          'netsy_state_primary{state="replica"} 0',
-          `netsy_info{version="${version}",cluster_id="netsy",node_id="node-1",quorum_config="static:2"} 1`
-        ]
-      ) assert.include(lines, line)
-    }).pipe(Effect.provide(setup({ NETSY_REPLICATION_QUORUM: "2" }).layer)))
+      for (const line of [
+        'netsy_state_health{state="healthy"} 1',
+        'netsy_state_health{state="loading"} 0',
+        'netsy_state_health{state="degraded"} 0',
+        'netsy_state_elector{state="follower"} 1',
+        'netsy_state_primary{state="starting"} 1',
+        'netsy_state_primary{state="replica"} 0',
+        `netsy_info{version="${version}",cluster_id="netsy",node_id="node-1",quorum_config="static:2"} 1`
+      ])
+        assert.include(lines, line)
+    }).pipe(Effect.provide(setup({ NETSY_REPLICATION_QUORUM: "2" }).layer))
+  )
 
   it("the version is that of the package", () => {
     assert.strictEqual(version, packageJson.version)

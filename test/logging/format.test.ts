@@ -3,7 +3,9 @@ import { Schema } from "effect"
 import { formatJson, formatText } from "../../src/core/logging/format.ts"
 
 const text = (fields: Readonly<Record<string, unknown>>, message = "m") =>
-  formatText({ timeMillis: 0, level: "INFO", message, fields: Object.entries(fields) }).slice("time=1970-01-01T00:00:00.000Z level=INFO ".length)
+  formatText({ timeMillis: 0, level: "INFO", message, fields: Object.entries(fields) }).slice(
+    "time=1970-01-01T00:00:00.000Z level=INFO ".length
+  )
 
 const json = (fields: Readonly<Record<string, unknown>>) =>
   formatJson({ timeMillis: 1_500, level: "WARN", message: "m", fields: Object.entries(fields) })
@@ -11,7 +13,15 @@ const json = (fields: Readonly<Record<string, unknown>>) =>
 describe("log lines as text", () => {
   it("look like Go's slog", () => {
     assert.strictEqual(
-      formatText({ timeMillis: 1_763_691_000_123, level: "INFO", message: "node_registered", fields: [["member_id", 12n], ["duration_ms", 3.5]] }),
+      formatText({
+        timeMillis: 1_763_691_000_123,
+        level: "INFO",
+        message: "node_registered",
+        fields: [
+          ["member_id", 12n],
+          ["duration_ms", 3.5]
+        ]
+      }),
       "time=2025-11-21T02:10:00.123Z level=INFO msg=node_registered member_id=12 duration_ms=3.5\n"
     )
   })
@@ -55,8 +65,20 @@ describe("log lines", () => {
   it("bound what a field holds and survive what cannot be printed", () => {
     const circular: Record<string, unknown> = {}
     circular["self"] = circular
-    const hostile = { toJSON: () => { throw new Error("no") } }
-    for (const value of [circular, hostile, Object.create(null), Symbol("s"), () => 1, Number.NaN, new Date(Number.NaN)]) {
+    const hostile = {
+      toJSON: () => {
+        throw new Error("no")
+      }
+    }
+    for (const value of [
+      circular,
+      hostile,
+      Object.create(null),
+      Symbol("s"),
+      () => 1,
+      Number.NaN,
+      new Date(Number.NaN)
+    ]) {
       assert.match(text({ k: value }), /\n$/)
       assert.isObject(JSON.parse(json({ k: value })))
     }
@@ -64,9 +86,22 @@ describe("log lines", () => {
     assert.isBelow(json({ k: { a: "x".repeat(1_000_000) } }).length, 10_000)
   })
 
-  it.prop("are always exactly one line, and JSON that can be read", [Schema.String, Schema.String, Schema.String], ([name, value, message]) => {
-    const line = { timeMillis: 0, level: "INFO", message, fields: [[name, value], [value, name]] as const }
-    assert.strictEqual(formatText(line).indexOf("\n"), formatText(line).length - 1)
-    assert.strictEqual(JSON.parse(formatJson(line)).msg, message)
-  }, { arbitrary: { runs: 300, seed: "lines" } })
+  it.prop(
+    "are always exactly one line, and JSON that can be read",
+    [Schema.String, Schema.String, Schema.String],
+    ([name, value, message]) => {
+      const line = {
+        timeMillis: 0,
+        level: "INFO",
+        message,
+        fields: [
+          [name, value],
+          [value, name]
+        ] as const
+      }
+      assert.strictEqual(formatText(line).indexOf("\n"), formatText(line).length - 1)
+      assert.strictEqual(JSON.parse(formatJson(line)).msg, message)
+    },
+    { arbitrary: { runs: 300, seed: "lines" } }
+  )
 })

@@ -36,7 +36,7 @@ const syntaxTexts: Readonly<Record<string, string>> = {
   UnexpectedEndOfString: "a text that ends with a double quote on the same line",
   UnexpectedEndOfNumber: "a complete number",
   InvalidUnicode: "\\u and four hexadecimal digits",
-  InvalidEscapeCharacter: "an escape that JSON knows (\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u)",
+  InvalidEscapeCharacter: 'an escape that JSON knows (\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u)',
   InvalidCharacter: "no control characters in a text"
 }
 
@@ -45,7 +45,7 @@ export const placeOf = (text: string, offset: number): string => {
   const before = text.slice(0, offset)
   const lineStart = before.lastIndexOf("\n") + 1
   const line = before.split("\n").length
-  return `${line}:${[...before.slice(lineStart)].length + 1}`
+  return `${line}:${Array.from(before.slice(lineStart)).length + 1}`
 }
 
 /** Tokens of jsonc-parser's scanner; its own enum exists for the type checker only. */
@@ -85,7 +85,11 @@ export const parseClusterFile = (name: string, contents: string): ClusterFile =>
   }
   const deep = tooDeepAt(text)
   if (deep !== undefined) {
-    problems.push({ key: at(deep), value: `more than ${depthMax} levels`, allowed: `at most ${depthMax} levels of {…} and […]` })
+    problems.push({
+      key: at(deep),
+      value: `more than ${depthMax} levels`,
+      allowed: `at most ${depthMax} levels of {…} and […]`
+    })
     return result
   }
   const errors: Array<ParseError> = []
@@ -97,7 +101,7 @@ export const parseClusterFile = (name: string, contents: string): ClusterFile =>
   }
   if (errors.length > 0 || root === undefined) return result
   if (root.type !== "object") {
-    problems.push({ key: at(root.offset), value: root.type, allowed: "an object: { \"cluster_id\": … }" })
+    problems.push({ key: at(root.offset), value: root.type, allowed: 'an object: { "cluster_id": … }' })
     return result
   }
 

@@ -26,9 +26,7 @@ const refused = (reason: string): DurationResult => ({ ok: false, reason })
 
 /** Checks the 64-bit range, for JSON numbers as well as for texts. */
 export const durationOfNanos = (nanos: bigint): DurationResult =>
-  nanos > durationNanosMax || nanos < durationNanosMin
-    ? refused("longer than 292 years")
-    : { ok: true, nanos }
+  nanos > durationNanosMax || nanos < durationNanosMin ? refused("longer than 292 years") : { ok: true, nanos }
 
 export const parseDuration = (text: string): DurationResult => {
   if (text.length > textLengthMax) return refused(`longer than ${textLengthMax} characters`)

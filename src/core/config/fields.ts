@@ -41,7 +41,16 @@ export const fileKeys = [
 
 export type FileKey = (typeof fileKeys)[number]
 
-export const fileGroups = ["storage", "elector", "replication", "replication.chunk_buffer", "snapshot", "limits", "watch", "log"]
+export const fileGroups = [
+  "storage",
+  "elector",
+  "replication",
+  "replication.chunk_buffer",
+  "snapshot",
+  "limits",
+  "watch",
+  "log"
+]
 
 export const variableOf = (key: FileKey): string => `NETSY_${key.toUpperCase().replaceAll(".", "_")}`
 

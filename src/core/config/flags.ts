@@ -45,7 +45,11 @@ export const parseFlags = (
     if (valueFlag !== undefined) {
       const value = attached ?? argv[++i]
       if (value === undefined || value === "") {
-        problems.push({ key: `--${name}`, value: undefined, allowed: `a value: --${name} ${name === "storage" ? "dir:PATH" : "PATH"}` })
+        problems.push({
+          key: `--${name}`,
+          value: undefined,
+          allowed: `a value: --${name} ${name === "storage" ? "dir:PATH" : "PATH"}`
+        })
       } else values[valueFlag] = value
     } else if (switchFlag !== undefined) {
       const truth = attached === undefined ? true : Object.hasOwn(truths, attached) ? truths[attached] : undefined

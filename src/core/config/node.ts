@@ -25,18 +25,28 @@ const listeners: ReadonlyArray<Listener> = ["client", "peer", "election", "healt
 
 const bindForms = 'host:port such as ":2378" (all interfaces), "127.0.0.1:2378" or "[::1]:2378"'
 
-export const resolveNode = (input: NodeInput): { readonly node: NodeSettings; readonly problems: ReadonlyArray<Problem> } => {
+export const resolveNode = (
+  input: NodeInput
+): { readonly node: NodeSettings; readonly problems: ReadonlyArray<Problem> } => {
   const problems: Array<Problem> = []
   const { env, cwd } = input
 
   const nodeId = env["NETSY_NODE_ID"] ?? (input.embedded ? "node-1" : "")
   if (!isIdentifier(nodeId)) {
     const value = env["NETSY_NODE_ID"]
-    problems.push({ key: "NETSY_NODE_ID", value: value === undefined ? undefined : JSON.stringify(value), allowed: identifierRule })
+    problems.push({
+      key: "NETSY_NODE_ID",
+      value: value === undefined ? undefined : JSON.stringify(value),
+      allowed: identifierRule
+    })
   }
   const dataDirText = env["NETSY_DATA_DIR"] ?? input.dataDirFallback
   if (dataDirText === "" || dataDirText.includes("\0")) {
-    problems.push({ key: "NETSY_DATA_DIR", value: JSON.stringify(dataDirText), allowed: "the path of a directory on a local disk" })
+    problems.push({
+      key: "NETSY_DATA_DIR",
+      value: JSON.stringify(dataDirText),
+      allowed: "the path of a directory on a local disk"
+    })
   }
 
   const bind = resolveBinds(input, problems)
@@ -71,7 +81,8 @@ const resolveBinds = (input: NodeInput, problems: Array<Problem>): SettingsShape
       problems.push({
         key: variable,
         value: JSON.stringify(text),
-        allowed: "with --insecure only a loopback address (127.0.0.1, [::1], localhost): without TLS anybody who can " +
+        allowed:
+          "with --insecure only a loopback address (127.0.0.1, [::1], localhost): without TLS anybody who can " +
           "reach this port could read and change everything"
       })
     }
@@ -101,7 +112,11 @@ const advertised = (
   if (text === undefined || (text === "" && (input.embedded || input.insecure))) {
     if (!isWildcard(bind.host)) return formatHostPort(bind)
     if (input.complete) {
-      problems.push({ key: variable, value: undefined, allowed: `host:port under which others reach this node's ${listener} port` })
+      problems.push({
+        key: variable,
+        value: undefined,
+        allowed: `host:port under which others reach this node's ${listener} port`
+      })
     }
     return ""
   }

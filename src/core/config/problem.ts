@@ -14,7 +14,9 @@ const shown = (value: string): string => (value.length > 80 ? `${value.slice(0, 
 
 export const formatProblem = ({ key, value, allowed, source }: Problem): string => {
   const place = source === undefined || source === key ? key : `${key} (${source})`
-  return value === undefined ? `${place}: missing; needed: ${allowed}` : `${place}: got ${shown(value)}; allowed: ${allowed}`
+  return value === undefined
+    ? `${place}: missing; needed: ${allowed}`
+    : `${place}: got ${shown(value)}; allowed: ${allowed}`
 }
 
 export const formatProblems = (problems: ReadonlyArray<Problem>): string =>

@@ -31,7 +31,11 @@ export class Reading {
   readonly warnings: Array<string> = []
   readonly #given: Map<FileKey, Given>
 
-  constructor(file: ReadonlyMap<FileKey, Given>, env: Readonly<Record<string, string | undefined>>, keys: Iterable<FileKey>) {
+  constructor(
+    file: ReadonlyMap<FileKey, Given>,
+    env: Readonly<Record<string, string | undefined>>,
+    keys: Iterable<FileKey>
+  ) {
     this.#given = new Map(file)
     for (const key of keys) {
       const variable = variableOf(key)
@@ -100,7 +104,10 @@ export class Reading {
     }
     const parsed = durationOf(given)
     if (!parsed.ok) {
-      this.refuse(key, `${rule.allowed}, for example "1s" or "1h30m", or whole nanoseconds as a number (${parsed.reason})`)
+      this.refuse(
+        key,
+        `${rule.allowed}, for example "1s" or "1h30m", or whole nanoseconds as a number (${parsed.reason})`
+      )
       return rule.fallbackMillis
     }
     const millis = millisOfNanos(parsed.nanos)

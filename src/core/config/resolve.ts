@@ -103,11 +103,13 @@ const embeddedDataDir = (storagePath: string): string =>
 const visibleDataDir = (storagePath: string, dataDir: string): ReadonlyArray<Problem> => {
   const inside = posix.relative(storagePath, dataDir)
   if (inside.startsWith(".")) return []
-  return [{
-    key: "NETSY_DATA_DIR",
-    value: dataDir,
-    allowed: `a directory outside of the store ${storagePath}, or in it under a name with a leading dot`
-  }]
+  return [
+    {
+      key: "NETSY_DATA_DIR",
+      value: dataDir,
+      allowed: `a directory outside of the store ${storagePath}, or in it under a name with a leading dot`
+    }
+  ]
 }
 
 const unknownVariables = (env: ResolveInput["env"]): ReadonlyArray<string> =>
@@ -135,14 +137,23 @@ const resolveCluster = (reading: Reading, embedded: boolean): ClusterSettings =>
   const clusterId = reading.text("cluster_id", embedded ? "netsy" : "")
   if (!isIdentifier(clusterId)) reading.refuse("cluster_id", identifierRule)
 
-  const heartbeat = reading.duration("heartbeat_interval", { ...positive, fallbackMillis: embedded ? 1_000 : undefined })
-  const degradationCount = reading.integer("elector.degradation_count", { fallback: 2, min: 1, max: 1e6, zeroIsFallback: true })
+  const heartbeat = reading.duration("heartbeat_interval", {
+    ...positive,
+    fallbackMillis: embedded ? 1_000 : undefined
+  })
+  const degradationCount = reading.integer("elector.degradation_count", {
+    fallback: 2,
+    min: 1,
+    max: 1e6,
+    zeroIsFallback: true
+  })
   const priorMin = degradationCount * (heartbeat ?? 0)
   const priorTimeout = reading.duration("elector.primary_prior_timeout", {
     fallbackMillis: embedded ? Math.max(5_000, priorMin) : undefined,
-    allowed: heartbeat === undefined
-      ? "a duration of elector.degradation_count x heartbeat_interval or more"
-      : `a duration of ${formatMillis(priorMin)} or more (elector.degradation_count x heartbeat_interval)`,
+    allowed:
+      heartbeat === undefined
+        ? "a duration of elector.degradation_count x heartbeat_interval or more"
+        : `a duration of ${formatMillis(priorMin)} or more (elector.degradation_count x heartbeat_interval)`,
     accept: (millis) => millis > 0 && millis >= priorMin
   })
   const any = { allowed: "a duration (0: never)", accept: () => true }
@@ -162,7 +173,11 @@ const resolveCluster = (reading: Reading, embedded: boolean): ClusterSettings =>
     snapshot: resolveSnapshot(reading),
     compactionIntervalMillis: Math.max(
       0,
-      reading.duration("compaction_interval", { allowed: "a duration (0: off)", accept: () => true, fallbackMillis: 0 }) ?? 0
+      reading.duration("compaction_interval", {
+        allowed: "a duration (0: off)",
+        accept: () => true,
+        fallbackMillis: 0
+      }) ?? 0
     ),
     limits: {
       maxRequestBytes: reading.integer("limits.max_request_bytes", { fallback: 1_572_864, min: 1_024, max: 2 ** 26 }),
@@ -170,7 +185,8 @@ const resolveCluster = (reading: Reading, embedded: boolean): ClusterSettings =>
       quotaBytes: reading.integer("limits.quota_bytes", { fallback: 0, min: 0 })
     },
     watch: {
-      progressIntervalMillis: reading.duration("watch.progress_interval", { ...positive, fallbackMillis: 600_000 }) ?? 600_000
+      progressIntervalMillis:
+        reading.duration("watch.progress_interval", { ...positive, fallbackMillis: 600_000 }) ?? 600_000
     }
   }
 }
@@ -184,19 +200,34 @@ const resolveReplication = (reading: Reading, embedded: boolean): ClusterSetting
     max: 1e6
   })
   const limitMib = reading.integer("replication.chunk_buffer.limit_mb", { fallback: 256, min: 1, max: mibMax })
-  const size = reading.integer("replication.chunk_buffer.threshold_size_mb", { fallback: embedded ? 4 : 0, max: mibMax })
+  const size = reading.integer("replication.chunk_buffer.threshold_size_mb", {
+    fallback: embedded ? 4 : 0,
+    max: mibMax
+  })
   if (quorum !== 0 && age === 0) {
-    reading.refuse("replication.chunk_buffer.threshold_age_minutes", "a whole number, 1 or more, unless replication.quorum is 0")
+    reading.refuse(
+      "replication.chunk_buffer.threshold_age_minutes",
+      "a whole number, 1 or more, unless replication.quorum is 0"
+    )
   }
   if (size > limitMib) {
-    reading.refuse("replication.chunk_buffer.threshold_size_mb", `at most replication.chunk_buffer.limit_mb (${limitMib})`)
+    reading.refuse(
+      "replication.chunk_buffer.threshold_size_mb",
+      `at most replication.chunk_buffer.limit_mb (${limitMib})`
+    )
   }
   return {
     quorum: Math.max(-1, quorum),
-    degradationCount: reading.integer("replication.degradation_count", { fallback: 2, min: 1, max: 1e6, zeroIsFallback: true }),
-    storeLeaseMillis: reading.given("replication.store_lease") === undefined
-      ? undefined
-      : reading.duration("replication.store_lease", { ...leaseRule, fallbackMillis: 6_000 }),
+    degradationCount: reading.integer("replication.degradation_count", {
+      fallback: 2,
+      min: 1,
+      max: 1e6,
+      zeroIsFallback: true
+    }),
+    storeLeaseMillis:
+      reading.given("replication.store_lease") === undefined
+        ? undefined
+        : reading.duration("replication.store_lease", { ...leaseRule, fallbackMillis: 6_000 }),
     chunkBuffer: { thresholdSizeMib: Math.max(0, size), thresholdAgeMinutes: age, limitMib }
   }
 }
@@ -211,7 +242,9 @@ const resolveSnapshot = (reading: Reading): ClusterSettings["snapshot"] => {
   const batchSize = reading.integer("snapshot.cleanup_batch_size", { fallback: 250, max: 1e6 })
   const pause = reading.duration("snapshot.cleanup_batch_interval", { ...atLeast(0), fallbackMillis: 1_000 })
   return {
-    thresholdRecords: thresholdOr(reading.integer("snapshot.threshold_records", { fallback: 10_000, zeroIsFallback: true })),
+    thresholdRecords: thresholdOr(
+      reading.integer("snapshot.threshold_records", { fallback: 10_000, zeroIsFallback: true })
+    ),
     thresholdSizeMib: thresholdOr(
       reading.integer("snapshot.threshold_size_mb", { fallback: 10_000, max: mibMax, zeroIsFallback: true })
     ),

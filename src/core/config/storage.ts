@@ -32,7 +32,11 @@ export const resolveStorage = (
 
 type Place = Pick<StorageSettings, "provider" | "bucketName" | "keyPrefix" | "path">
 
-const placeOfWord = (reading: Reading, word: { readonly text: string; readonly source: string }, cwd: string): Place => {
+const placeOfWord = (
+  reading: Reading,
+  word: { readonly text: string; readonly source: string },
+  cwd: string
+): Place => {
   const parsed = parseStorageWord(word.text)
   if (parsed === undefined) {
     reading.problems.push({
@@ -59,7 +63,8 @@ const placeOfKeys = (reading: Reading, cwd: string): Place => {
     const path = reading.text("storage.path", "")
     if (path === "" || path.includes("\0")) reading.refuse("storage.path", "the path of a directory on a local disk")
     for (const key of ["storage.bucket_name", "storage.key_prefix"] as const) {
-      if (reading.given(key) !== undefined) reading.warnings.push(`${key} has no effect with storage.provider directory`)
+      if (reading.given(key) !== undefined)
+        reading.warnings.push(`${key} has no effect with storage.provider directory`)
     }
     return { provider, bucketName: "", keyPrefix: "", path: path.includes("\0") ? cwd : posix.resolve(cwd, path) }
   }
@@ -79,7 +84,8 @@ const treatment = (reading: Reading, provider: StorageSettings["provider"]): Tre
   const kmsKeyId = reading.text("storage.kms_key_id", "")
   if (encryption === "customer-managed") {
     if (provider === "directory") reading.refuse("storage.encryption", "provider-managed (a directory has no keys)")
-    else if (kmsKeyId === "") reading.refuse("storage.kms_key_id", "the id of the key, because storage.encryption is customer-managed")
+    else if (kmsKeyId === "")
+      reading.refuse("storage.kms_key_id", "the id of the key, because storage.encryption is customer-managed")
   }
   return { class: storageClass, encryption, kmsKeyId }
 }

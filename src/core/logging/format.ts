@@ -2,6 +2,7 @@
  * One log line: Go slog's text format (`time=… level=INFO msg=… k=v`, quoted where slog quotes) or one JSON object.
  * Never throws, whatever the fields hold, and bounds every value.
  */
+import { isoTime } from "../isoTime.ts"
 
 export interface LogLine {
   readonly timeMillis: number
@@ -16,17 +17,13 @@ const fieldsMax = 64
 const clipped = (text: string): string =>
   text.length > valueLengthMax ? `${text.slice(0, valueLengthMax)}… (${text.length} characters)` : text
 
-const timeText = (millis: number): string => {
-  const date = new Date(millis)
-  return Number.isNaN(date.getTime()) ? String(millis) : date.toISOString()
-}
-
 /** JSON with the values that JSON does not know. */
 const jsonOf = (value: unknown): string =>
   JSON.stringify(value, (_, inner) => {
     if (typeof inner === "bigint") return String(inner)
     if (inner instanceof Error) return inner.message
-    if (inner instanceof Uint8Array) return Buffer.from(inner.buffer, inner.byteOffset, inner.byteLength).toString("base64")
+    if (inner instanceof Uint8Array)
+      return Buffer.from(inner.buffer, inner.byteOffset, inner.byteLength).toString("base64")
     return inner
   }) ?? String(value)
 
@@ -62,15 +59,13 @@ const hex = (code: number, width: number): string => code.toString(16).padStart(
 
 /** As Go's `strconv.Quote`. */
 const quote = (text: string): string =>
-  `"${
-    text.replace(/["\\]|(?! )[\p{C}\p{Z}]/gu, (character) => {
-      const known = escapes[character]
-      if (known !== undefined) return known
-      const code = character.codePointAt(0)!
-      if (code < 0x20 || code === 0x7f) return `\\x${hex(code, 2)}`
-      return code < 0x10000 ? `\\u${hex(code, 4)}` : `\\U${hex(code, 8)}`
-    })
-  }"`
+  `"${text.replace(/["\\]|(?! )[\p{C}\p{Z}]/gu, (character) => {
+    const known = escapes[character]
+    if (known !== undefined) return known
+    const code = character.codePointAt(0)!
+    if (code < 0x20 || code === 0x7f) return `\\x${hex(code, 2)}`
+    return code < 0x10000 ? `\\u${hex(code, 4)}` : `\\U${hex(code, 8)}`
+  })}"`
 
 const word = (text: string): string => (text === "" || quotable.test(text) ? quote(text) : text)
 
@@ -78,7 +73,7 @@ const fieldsOf = (line: LogLine): ReadonlyArray<readonly [string, unknown]> =>
   line.fields.filter(([, value]) => value !== undefined).slice(0, fieldsMax)
 
 export const formatText = (line: LogLine): string => {
-  let out = `time=${timeText(line.timeMillis)} level=${line.level} msg=${word(clipped(line.message))}`
+  let out = `time=${isoTime(line.timeMillis)} level=${line.level} msg=${word(clipped(line.message))}`
   for (const [name, value] of fieldsOf(line)) out += ` ${word(clipped(name))}=${word(clipped(textOf(value)))}`
   return `${out}\n`
 }
@@ -94,7 +89,7 @@ const jsonValue = (value: unknown): string => {
 
 export const formatJson = (line: LogLine): string => {
   const parts = [
-    `"time":"${timeText(line.timeMillis)}"`,
+    `"time":"${isoTime(line.timeMillis)}"`,
     `"level":${JSON.stringify(line.level)}`,
     `"msg":${JSON.stringify(clipped(line.message))}`
   ]

@@ -23,7 +23,14 @@ const histogram = (name: string, help: string, buckets: ReadonlyArray<number>, .
   ({ type: "histogram", name, help, labels, buckets }) as const satisfies CatalogEntry
 
 export const catalog = {
-  info: gauge("netsy_info", "Version and identity of this node, always 1.", "version", "cluster_id", "node_id", "quorum_config"),
+  info: gauge(
+    "netsy_info",
+    "Version and identity of this node, always 1.",
+    "version",
+    "cluster_id",
+    "node_id",
+    "quorum_config"
+  ),
   stateHealth: gauge("netsy_state_health", "1 for the current health state.", "state"),
   stateElector: gauge("netsy_state_elector", "1 for the current Elector state.", "state"),
   statePrimary: gauge("netsy_state_primary", "1 for the current Primary state.", "state"),
@@ -32,9 +39,19 @@ export const catalog = {
   committedRevision: gauge("netsy_committed_revision", "Newest revision that clients may see."),
   compactionRevision: gauge("netsy_compaction_revision", "Revision up to which history is compacted."),
   retries: counter("netsy_retries_total", "Operations that were tried again.", "operation"),
-  compactionDuration: histogram("netsy_compaction_duration_seconds", "Time of a compaction on this node.", secondsBuckets, "result"),
+  compactionDuration: histogram(
+    "netsy_compaction_duration_seconds",
+    "Time of a compaction on this node.",
+    secondsBuckets,
+    "result"
+  ),
   clientRequests: counter("netsy_client_requests_total", "Requests of clients.", "kind", "result"),
-  clientRequestDuration: histogram("netsy_client_request_duration_seconds", "Time until a client was answered.", secondsBuckets, "kind"),
+  clientRequestDuration: histogram(
+    "netsy_client_request_duration_seconds",
+    "Time until a client was answered.",
+    secondsBuckets,
+    "kind"
+  ),
   watchers: gauge("netsy_watchers", "Open watch streams."),
   watches: gauge("netsy_watches", "Open watches on all streams."),
   watchMinRevision: gauge("netsy_watch_min_revision", "Lowest revision that an open watch still needs."),
@@ -47,13 +64,35 @@ export const catalog = {
     "mode",
     "result"
   ),
-  objectStorageWriteBytes: histogram("netsy_object_storage_write_bytes", "Size of the objects written.", bytesBuckets, "kind", "mode"),
+  objectStorageWriteBytes: histogram(
+    "netsy_object_storage_write_bytes",
+    "Size of the objects written.",
+    bytesBuckets,
+    "kind",
+    "mode"
+  ),
   objectStorageReads: counter("netsy_object_storage_reads_total", "Objects read.", "result"),
-  objectStorageReadDuration: histogram("netsy_object_storage_read_duration_seconds", "Time of one read.", secondsBuckets, "result"),
-  loadingStageDuration: histogram("netsy_loading_stage_duration_seconds", "Time of a stage of loading.", secondsBuckets, "stage", "result"),
+  objectStorageReadDuration: histogram(
+    "netsy_object_storage_read_duration_seconds",
+    "Time of one read.",
+    secondsBuckets,
+    "result"
+  ),
+  loadingStageDuration: histogram(
+    "netsy_loading_stage_duration_seconds",
+    "Time of a stage of loading.",
+    secondsBuckets,
+    "stage",
+    "result"
+  ),
   loadingRestarts: counter("netsy_loading_restarts_total", "Loadings that started over.", "reason"),
   localDbRebuilds: counter("netsy_local_db_rebuilds_total", "Local databases set aside and rebuilt.", "reason"),
-  nodeRegistrationDuration: histogram("netsy_node_registration_duration_seconds", "Time of the registration.", secondsBuckets, "result")
+  nodeRegistrationDuration: histogram(
+    "netsy_node_registration_duration_seconds",
+    "Time of the registration.",
+    secondsBuckets,
+    "result"
+  )
 } as const
 
 /** Shown as 0 until their owner sets them. */

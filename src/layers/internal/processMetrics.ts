@@ -22,11 +22,7 @@ export type EventLoopMonitor = ReturnType<typeof monitorEventLoopDelay>
 
 export const eventLoopMonitor = (): EventLoopMonitor => monitorEventLoopDelay({ resolution: 20 })
 
-export const register = (
-  metrics: Metrics["Service"],
-  startSeconds: number,
-  delays: EventLoopMonitor
-): void => {
+export const register = (metrics: Metrics["Service"], startSeconds: number, delays: EventLoopMonitor): void => {
   const gauge = (name: string, help: string) => metrics.gauge({ name, help })
   const start = gauge("process_start_time_seconds", "Start of the process, seconds since 1970.")
   const resident = gauge("process_resident_memory_bytes", "Resident memory.")
@@ -35,7 +31,10 @@ export const register = (
   const heapUsed = gauge("nodejs_heap_size_used_bytes", "Heap in use.")
   const heapTotal = gauge("nodejs_heap_size_total_bytes", "Heap taken from the system.")
   const external = gauge("nodejs_external_memory_bytes", "Memory of buffers outside of the heap.")
-  const lag99 = gauge("nodejs_eventloop_lag_p99_seconds", "99th percentile of the main loop's delay since the last scrape.")
+  const lag99 = gauge(
+    "nodejs_eventloop_lag_p99_seconds",
+    "99th percentile of the main loop's delay since the last scrape."
+  )
   const lagMax = gauge("nodejs_eventloop_lag_max_seconds", "Longest delay of the main loop since the last scrape.")
   const cpu = metrics.counter({ name: "process_cpu_seconds_total", help: "User and system CPU time." })
   let cpuSeen = 0

@@ -1,0 +1,86 @@
+/**
+ * The two AWS SDK clients of the S3 store: one with the SDK's retries, one without for conditional writes. Region,
+ * endpoint and credentials come from the AWS environment; the SDK is loaded on demand, since it costs start-up time.
+ */
+import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3"
+
+/** Wins over the environment; for tests and for programs that embed the store. */
+export interface S3Overrides {
+  readonly endpoint?: string
+  readonly region?: string
+  readonly pathStyle?: boolean
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
+}
+
+export interface S3Clients {
+  readonly sdk: typeof import("@aws-sdk/client-s3")
+  readonly retrying: S3Client
+  readonly once: S3Client
+}
+
+export const connectTimeoutMillis = 3000
+/** Without a byte in either direction. */
+const idleTimeoutMillis = 20_000
+/** Per attempt, to the head of the answer; streamed bodies get their own, by size. */
+export const requestTimeoutMillis = 10_000
+// S3 closes idle connections without a word; one that is thrown away earlier costs no lost request.
+const idleSocketMillis = 4000
+const socketsMax = 128
+const attemptsMax = 3
+
+/** `AWS_ROLE_ARN` without a web identity token: assume that role with the SDK's own credentials. */
+const assumedRole = async (environment: NodeJS.ProcessEnv): Promise<S3ClientConfig["credentials"] | undefined> => {
+  const roleArn = environment["AWS_ROLE_ARN"]
+  if (!roleArn || environment["AWS_WEB_IDENTITY_TOKEN_FILE"]) return undefined
+  const { fromTemporaryCredentials } = await import("@aws-sdk/credential-providers")
+  const sessionName = environment["AWS_ROLE_SESSION_NAME"] || "netsy-session"
+  return fromTemporaryCredentials({ params: { RoleArn: roleArn, RoleSessionName: sessionName } })
+}
+
+const hasRegion = async (client: S3Client): Promise<boolean> => {
+  try {
+    return (await client.config.region()) !== ""
+  } catch {
+    return false
+  }
+}
+
+export const connect = async (overrides: S3Overrides, environment: NodeJS.ProcessEnv): Promise<S3Clients> => {
+  const sdk = await import("@aws-sdk/client-s3")
+  const credentials = overrides.credentials ?? (await assumedRole(environment))
+  // The SDK for JavaScript does not know AWS_DEFAULT_REGION, the one that Netsy 1.x used does.
+  const region = overrides.region ?? (environment["AWS_REGION"] || environment["AWS_DEFAULT_REGION"] || undefined)
+  const agent = { keepAlive: true, maxSockets: socketsMax, timeout: idleSocketMillis }
+  const config: S3ClientConfig = {
+    ...(region === undefined ? {} : { region }),
+    ...(overrides.endpoint === undefined ? {} : { endpoint: overrides.endpoint }),
+    ...(credentials === undefined ? {} : { credentials }),
+    forcePathStyle: overrides.pathStyle ?? environment["AWS_S3_USE_PATH_STYLE"] === "true",
+    requestHandler: {
+      connectionTimeout: connectTimeoutMillis,
+      requestTimeout: requestTimeoutMillis,
+      throwOnRequestTimeout: true,
+      socketTimeout: idleTimeoutMillis,
+      httpAgent: agent,
+      httpsAgent: agent
+    }
+  }
+  const withRegion = async (): Promise<S3ClientConfig> => {
+    const probe = new sdk.S3Client(config)
+    try {
+      if (await hasRegion(probe)) return config
+    } finally {
+      probe.destroy()
+    }
+    // An own endpoint (dev-s3, MinIO) rarely has regions; for AWS itself a wrong guess would only mislead.
+    const ownEndpoint = overrides.endpoint ?? environment["AWS_ENDPOINT_URL_S3"] ?? environment["AWS_ENDPOINT_URL"]
+    if (!ownEndpoint) throw new Error("no region: set AWS_REGION")
+    return { ...config, region: "us-east-1" }
+  }
+  const complete = region === undefined ? await withRegion() : config
+  return {
+    sdk,
+    retrying: new sdk.S3Client({ ...complete, maxAttempts: attemptsMax, retryMode: "standard" }),
+    once: new sdk.S3Client({ ...complete, maxAttempts: 1 })
+  }
+}

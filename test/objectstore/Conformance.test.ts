@@ -1,0 +1,17 @@
+/** The conformance suite over all object stores; S3 against dev-s3. */
+import { Effect, Layer } from "effect"
+import * as ObjectStoreDirectory from "../../src/layers/ObjectStoreDirectory.ts"
+import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
+import { conformance } from "./conformance.ts"
+import { devS3, s3Store, temporaryFolder } from "./support.ts"
+
+conformance("ObjectStoreMemory", ObjectStoreMemory.layer())
+
+conformance("ObjectStoreDirectory", Layer.unwrap(Effect.map(temporaryFolder, ObjectStoreDirectory.layerAt)))
+
+conformance("ObjectStoreS3", Layer.unwrap(Effect.map(devS3(), (server) => s3Store(server))))
+
+conformance(
+  "ObjectStoreS3 with a key prefix",
+  Layer.unwrap(Effect.map(devS3(), (server) => s3Store(server, { keyPrefix: "some/pre fix/" })))
+)

@@ -1,0 +1,47 @@
+/** Temporary folders, dev-s3 and settings for tests of object stores. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Layer, type Scope } from "effect"
+import * as ObjectStoreS3 from "../../src/layers/ObjectStoreS3.ts"
+import { type DevS3, type DevS3Options, startDevS3 } from "../../src/programs/dev-s3/server.ts"
+import type { Denied, ObjectStore } from "../../src/services/ObjectStore.ts"
+import { Settings, type SettingsShape, type StorageSettings } from "../../src/services/Settings.ts"
+
+export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-objectstore-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+export const devS3 = (options: Partial<DevS3Options> = {}): Effect.Effect<DevS3, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const dir = yield* temporaryFolder
+    return yield* Effect.acquireRelease(
+      Effect.promise(() => startDevS3({ dir, bucket: "bucket", ...options })),
+      (server) => Effect.promise(() => server.close())
+    )
+  })
+
+export const storage = (part: Partial<StorageSettings> = {}): StorageSettings => ({
+  provider: "s3",
+  bucketName: "bucket",
+  keyPrefix: "",
+  class: "STANDARD",
+  encryption: "provider-managed",
+  kmsKeyId: "",
+  path: "",
+  ...part
+})
+
+export const withStorage = (part: Partial<StorageSettings> = {}): Layer.Layer<Settings> =>
+  Layer.succeed(Settings, { storage: storage(part) } as SettingsShape)
+
+export const s3Overrides = (server: DevS3): ObjectStoreS3.S3Overrides => ({
+  endpoint: server.url,
+  region: "us-east-1",
+  pathStyle: true,
+  credentials: { accessKeyId: "test", secretAccessKey: "test" }
+})
+
+export const s3Store = (server: DevS3, part: Partial<StorageSettings> = {}): Layer.Layer<ObjectStore, Denied> =>
+  ObjectStoreS3.layer(s3Overrides(server)).pipe(Layer.provide(withStorage(part)))

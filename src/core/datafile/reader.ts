@@ -179,7 +179,7 @@ export interface FileEnd {
   readonly recordsCount: number
   readonly first: LogRecord | undefined
   readonly last: LogRecord | undefined
-  /** Bytes behind the footer; ignored, as in Netsy's reader. */
+  /** Bytes behind the footer, or behind the last zstd frame; ignored, as in Netsy's reader. */
   readonly trailingBytes: number
 }
 

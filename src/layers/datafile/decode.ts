@@ -48,16 +48,26 @@ const body = <E, R>(
   rest: Stream.Stream<Uint8Array, E, R>
 ): Stream.Stream<Part, E | DataFileDamaged, R> => {
   const reader = new BodyReader(source, header, offset, options)
+  const records = (plain: Stream.Stream<Uint8Array, E | DataFileDamaged, R>) =>
+    plain.pipe(
+      Stream.mapEffect((piece) => attempt(() => reader.push(piece))),
+      Stream.filter((found) => found.length > 0),
+      Stream.map((found): Part => ({ kind: "records", records: found }))
+    )
+  let behindFrames = 0
+  const end = Stream.fromEffect(
+    attempt((): Part => {
+      const found = reader.finish()
+      return { kind: "end", end: { ...found, trailingBytes: found.trailingBytes + behindFrames } }
+    })
+  )
+  if (header.compression === FileCompression.None) return Stream.concat(records(rest), end)
   const damage = (reason: string) =>
     reason === "unexpected end of file"
       ? new DataFileDamaged(source, "truncated", reader.offset, true, "the zstd stream ends too early")
       : new DataFileDamaged(source, "zstd", reader.offset, true, reason)
-  const plain: Stream.Stream<Uint8Array, E | DataFileDamaged, R> =
-    header.compression === FileCompression.Zstd ? rest.pipe(decompress(damage)) : rest
-  return plain.pipe(
-    Stream.mapEffect((piece) => attempt(() => reader.push(piece))),
-    Stream.filter((records) => records.length > 0),
-    Stream.map((records): Part => ({ kind: "records", records })),
-    Stream.concat(Stream.fromEffect(attempt((): Part => ({ kind: "end", end: reader.finish() }))))
-  )
+  const trailing = (bytes: number): void => {
+    behindFrames = bytes
+  }
+  return Stream.concat(records(rest.pipe(decompress(damage, trailing))), end)
 }

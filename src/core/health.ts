@@ -39,7 +39,11 @@ export const readyzAnswer = (view: HealthView, nowMillis: number): HealthAnswer 
   return { status: 503, contentType: text, body: `${lines.join("\n")}\n` }
 }
 
-export const waitingLine = ({ what, until }: Waiting, nowMillis: number): string => {
-  if (until === undefined) return `waiting for: ${what}`
-  return `waiting for: ${what} (${Math.max(0, Math.ceil((until - nowMillis) / 1_000))} s more)`
+export const waitingLine = (waiting: Waiting, nowMillis: number): string => {
+  const seconds = secondsLeft(waiting, nowMillis)
+  return `waiting for: ${waiting.what}${seconds === undefined ? "" : ` (${seconds} s more)`}`
 }
+
+/** Undefined: nobody knows. */
+export const secondsLeft = ({ until }: Waiting, nowMillis: number): number | undefined =>
+  until === undefined ? undefined : Math.max(0, Math.ceil((until - nowMillis) / 1_000))

@@ -68,7 +68,7 @@ const make = (): Metrics["Service"] => {
     build: (labelNames: ReadonlyArray<string>) => { readonly metric: A; readonly samples: () => ReadonlyArray<Sample> }
   ): A => {
     const labelNames = options.labels ?? []
-    const labels = labelNames.join(",")
+    const labels = [...labelNames].sort().join(",")
     const known = registered.get(options.name)
     if (known !== undefined) {
       assert(

@@ -2,9 +2,10 @@
  * `NodeStatus` in plain variables. Every change of a state is one `state_transition` line and is shown by the
  * `netsy_state_*` metrics. A change that cannot be (netsy-1x.md 1.3) is logged as an error and changes nothing.
  */
-import { Effect, Layer } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { fnv1a64 } from "../core/election/registry.ts"
 import { mayBecome } from "../core/election/stateTransitions.ts"
+import { secondsLeft } from "../core/health.ts"
 import { catalog } from "../core/metrics/catalog.ts"
 import { version } from "../core/version.ts"
 import { Log } from "../services/Log.ts"
@@ -34,11 +35,17 @@ const showOne = (gauge: Gauge, states: ReadonlyArray<string>, current: string): 
 export const layer: Layer.Layer<NodeStatus, never, Settings | Metrics | Log> = Layer.effect(
   NodeStatus,
   Effect.gen(function* () {
-    return make(yield* Settings, yield* Metrics, yield* Log)
+    const clock = yield* Clock.Clock
+    return make(yield* Settings, yield* Metrics, yield* Log, () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
   })
 )
 
-const make = (settings: SettingsShape, metrics: Metrics["Service"], log: Log["Service"]): NodeStatus["Service"] => {
+const make = (
+  settings: SettingsShape,
+  metrics: Metrics["Service"],
+  log: Log["Service"],
+  nowMillis: () => number
+): NodeStatus["Service"] => {
   const gauges = {
     health: metrics.gauge(catalog.stateHealth),
     elector: metrics.gauge(catalog.stateElector),
@@ -124,6 +131,9 @@ const make = (settings: SettingsShape, metrics: Metrics["Service"], log: Log["Se
       changed("primary", primaryStates, previous, next)
     },
     setWaiting: (next) => {
+      if (next !== undefined && next.what !== waiting?.what) {
+        log.info("waiting", { for: next.what, seconds: secondsLeft(next, nowMillis()) })
+      }
       waiting = next
     },
     setTrouble: (name, sentence) => {

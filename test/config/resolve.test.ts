@@ -440,7 +440,15 @@ describe("settings of the embedded node", () => {
   })
 
   it("--insecure refuses every bind beyond loopback", () => {
-    for (const bind of [":2378", "0.0.0.0:2378", "10.1.2.3:2378", "[::]:2378", "[fd00::1]:2378", "example.org:2378"]) {
+    for (const bind of [
+      ":2378",
+      "0.0.0.0:2378",
+      "10.1.2.3:2378",
+      "[::]:2378",
+      "[fd00::1]:2378",
+      "[::ffff:7f:1]:2378",
+      "example.org:2378"
+    ]) {
       assert.include(
         problems({ argv: ["--storage=dir:/d", "--insecure"], env: { NETSY_BIND_CLIENT: bind } })[0],
         "only a loopback address",

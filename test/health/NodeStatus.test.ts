@@ -96,6 +96,25 @@ describe("NodeStatusMemory", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("says once what it waits for and how long", () => {
+    const { lines, layer } = setup()
+    return Effect.gen(function* () {
+      const status = yield* NodeStatus
+      status.setWaiting({ what: "the store lease", until: 4_000 })
+      status.setWaiting({ what: "the store lease", until: 3_000 })
+      assert.deepStrictEqual(status.waiting(), { what: "the store lease", until: 3_000 })
+      status.setWaiting(undefined)
+      status.setWaiting({ what: "the bucket", until: undefined })
+      assert.deepStrictEqual(
+        lines.map(({ event, fields }) => [event, fields]),
+        [
+          ["waiting", { for: "the store lease", seconds: 4 }],
+          ["waiting", { for: "the bucket", seconds: undefined }]
+        ]
+      )
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("shows its states one-hot and who it is", () =>
     Effect.gen(function* () {
       const status = yield* NodeStatus

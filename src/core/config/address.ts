@@ -52,7 +52,7 @@ export const isLoopback = (host: string): boolean => {
   if (isIpv4(host)) return host.startsWith("127.")
   if (!isIpv6(host)) return false
   const canonical = new URL(`http://[${withoutZone(host)}]/`).hostname
-  return canonical === "[::1]" || canonical.startsWith("[::ffff:7f")
+  return canonical === "[::1]" || /^\[::ffff:7f[0-9a-f]{2}:/.test(canonical)
 }
 
 /** Both cannot be listened on at the same time. */

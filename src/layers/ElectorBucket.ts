@@ -3,7 +3,7 @@
  * only keeps nodes out of each other's way. An election in mode store waits until the old Primary's lease is over,
  * unless it resigned or its process is proved dead (design 6.3, 6.4).
  */
-import { Clock, Effect, Layer, Scope } from "effect"
+import { Clock, Effect, Layer, Schedule, Scope } from "effect"
 import {
   type Arbiter,
   arbiterKey,
@@ -19,9 +19,9 @@ import { ElectionImpossible, Elector } from "../services/Elector.ts"
 import { History } from "../services/History.ts"
 import { LocalStore } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
-import { Membership } from "../services/Membership.ts"
+import { Membership, MembershipInvalid } from "../services/Membership.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
-import { type Condition, ObjectStore } from "../services/ObjectStore.ts"
+import { type Condition, ObjectStore, Unavailable } from "../services/ObjectStore.ts"
 import type { Won } from "../services/Reign.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
@@ -219,11 +219,25 @@ export const layer = (
         )
       })
 
-      const elect = Effect.gen(function*() {
-        yield* acquire
-        yield* membership.allocate.pipe(
-          Effect.catchTag("MembershipInvalid", (error) => Effect.fail(new ElectionImpossible({ key: error.key, reason: error.reason })))
+      /** An unreachable bucket is waited for, loudly. */
+      const untilReachable = <A, E>(effect: Effect.Effect<A, E | Unavailable | MembershipInvalid>) =>
+        effect.pipe(
+          Effect.tapError((error) =>
+            Effect.sync(() => {
+              if (error instanceof Unavailable) status.setWaiting({ what: `the bucket: ${error.message}`, until: undefined })
+            })
+          ),
+          Effect.retry({ while: (error) => error instanceof Unavailable, schedule: Schedule.spaced(retryMillis) }),
+          Effect.catchIf(
+            (error) => error instanceof MembershipInvalid,
+            (error) => Effect.fail(new ElectionImpossible({ key: (error as MembershipInvalid).key, reason: (error as MembershipInvalid).reason }))
+          )
         )
+
+      const elect = Effect.gen(function*() {
+        yield* untilReachable(membership.register)
+        yield* acquire
+        yield* untilReachable(membership.allocate)
         for (;;) {
           const won = yield* electOnce.pipe(
             Effect.catchTag("Unavailable", (error) => {

@@ -223,6 +223,9 @@ export const layer: Layer.Layer<
 
     const start = (m: StateMachine) =>
       Effect.gen(function*() {
+        const aside = local.opened.setAside
+        if (aside !== undefined) log.error("local_db_set_aside", { path: aside.path, reason: aside.reason })
+        log.info("local_db_initialized", { path: local.path, last_index: local.opened.last.index, incarnation: local.opened.incarnation })
         const won = yield* elector.elect
         term = won.arbiter.term
         status.setPrimary("starting")

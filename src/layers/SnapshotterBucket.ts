@@ -24,6 +24,8 @@ import { Supervisor } from "../services/Supervisor.ts"
 
 const pageRecords = 2_000
 const pageBytes = 4 * 1024 * 1024
+/** After a snapshot that failed. */
+const retryMillis = 5_000
 
 export const layer: Layer.Layer<
   Snapshotter,
@@ -86,6 +88,10 @@ export const layer: Layer.Layer<
     const writeFile = (path: string, source: SnapshotSource) =>
       Effect.scoped(Effect.gen(function*() {
         const view = yield* Effect.acquireRelease(local.view(source.index), (v) => v.close)
+        if (begun!.source().floor !== source.floor) {
+          // The view may lack versions that a snapshot with the older floor has to hold.
+          return yield* new SnapshotFailed({ path, reason: "a compaction came between; it is tried again" })
+        }
         const millis = clock.currentTimeMillisUnsafe()
         const seconds = Math.floor(millis / 1000)
         const createdAt = { seconds, nanos: (millis - seconds * 1000) * 1_000_000 }
@@ -97,6 +103,7 @@ export const layer: Layer.Layer<
           compactionRevision: source.floor,
           lastIndex: source.index,
           lastTerm: source.term,
+          revision: source.revision,
           recordsCount: source.ops.length + view.changeCount,
           compress: true
         })
@@ -246,7 +253,7 @@ export const layer: Layer.Layer<
             Effect.sync(() => {
               creations.inc({ result: "error" })
               log.warn("snapshot_failed", { index: source.index, error: error.message })
-            })
+            }).pipe(Effect.andThen(Effect.sleep(retryMillis)), Effect.andThen(Effect.sync(() => wake.openUnsafe())))
           )
         )
         recordBytes -= before.recordBytes

@@ -4,6 +4,7 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { HistoryBroken } from "./History.ts"
+import type { LocalStoreFailed } from "./LocalStore.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
 import type { Won } from "./Reign.ts"
 
@@ -21,7 +22,7 @@ export class Elector extends Context.Service<Elector, {
   /** Holds the lock at this moment, as far as this node knows. */
   readonly isLeader: () => boolean
   /** Waits until this node holds the lock, is a member, and has been made Primary of a new term. */
-  readonly elect: Effect.Effect<Won, ElectionImpossible | HistoryBroken | Denied | Unavailable>
+  readonly elect: Effect.Effect<Won, ElectionImpossible | HistoryBroken | LocalStoreFailed | Denied | Unavailable>
   /** Gives the lock back; best effort, bounded in time. */
   readonly resign: Effect.Effect<void>
 }>()("netsy/services/Elector") {}

@@ -57,8 +57,12 @@ export const protocolOf = (bytes: Uint8Array): "http2" | "http1" | "unknown" | u
   return bytes[0]! >= 0x41 && bytes[0]! <= 0x5a ? "http1" : "unknown"
 }
 
-/** Reads until the protocol is known, puts the bytes back and hands the socket on. */
-const sniff = (socket: Socket, options: ListenerOptions): void => {
+/** Reads until the protocol is known, puts the bytes back and hands the socket on through `take`. */
+const sniff = (
+  socket: Socket,
+  options: ListenerOptions,
+  take: (protocol: "http2" | "http1", socket: Socket) => void
+): void => {
   let seen: Buffer = Buffer.alloc(0)
   const leave = (): void => {
     socket.removeListener("readable", onReadable)
@@ -82,7 +86,7 @@ const sniff = (socket: Socket, options: ListenerOptions): void => {
     }
     leave()
     socket.unshift(seen)
-    options[protocol](socket)
+    take(protocol, socket)
   }
   const onEnd = (): void => refuse("closed before the first request")
   const onTimeout = (): void => refuse(`nothing to go by within ${firstBytesMillis} ms`)
@@ -97,23 +101,33 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
   Effect.gen(function* () {
     const { bind, identity, log, name } = options
     const sockets = new Set<Socket>()
+    /** Those that have not said yet what they want: nothing is lost when they are cut off. */
+    const early = new Set<Socket>()
     const names = new Map<string, string>()
     /** Set while the port is being closed: called when the last socket is gone. */
     let whenIdle: (() => void) | undefined
 
     const accepted = (socket: Socket): void => {
       sockets.add(socket)
+      early.add(socket)
       // Resets and broken pipes are everyday; what they interrupt learns of it by "close".
       socket.on("error", (error) => log.debug("connection_error", { component: name, error: error.message }))
       socket.once("close", () => {
         sockets.delete(socket)
+        early.delete(socket)
         if (sockets.size === 0) whenIdle?.()
       })
       socket.setNoDelay(true)
       socket.setKeepAlive(true, keepAliveMillis)
     }
 
-    const authenticated = (socket: TLSSocket): void => {
+    const take = (protocol: "http2" | "http1", socket: Socket): void => {
+      early.delete(socket)
+      options[protocol](socket)
+    }
+
+    const authenticated = (socket: TLSSocket, tcp: Socket): void => {
+      early.delete(tcp)
       const peer = peerOf(socket)
       socket.on("error", (error) => log.debug("connection_error", { component: name, peer, error: error.message }))
       const refuse = (reason: string): void => {
@@ -128,14 +142,13 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
       if (!checked.ok) return refuse(checked.reason)
       names.set(peer, checked.name)
       socket.once("close", () => names.delete(peer))
-      if (socket.alpnProtocol === "h2") options.http2(socket)
-      else options.http1(socket)
+      take(socket.alpnProtocol === "h2" ? "http2" : "http1", socket)
     }
 
     const secure = identity.secure ? makeTls(options, authenticated) : undefined
     const server = createServer({ allowHalfOpen: secure === undefined, noDelay: true }, (socket) => {
       accepted(socket)
-      if (secure === undefined) sniff(socket, options)
+      if (secure === undefined) sniff(socket, options, take)
       else secure(socket)
     })
     server.maxConnections = options.connectionsMax
@@ -153,6 +166,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
         whenIdle = () => resume(Effect.void)
         server.close()
         options.stop()
+        for (const socket of early) socket.destroy()
         if (sockets.size === 0) whenIdle()
       }).pipe(
         Effect.timeoutOption(options.stopMillis),

@@ -1,0 +1,86 @@
+/**
+ * The whole node as layers: `layer(settings)` is the embeddable part, `Kv` and `WatchHub` without a socket; `daemon`
+ * adds the ports. Reads top-down like a table of contents; which layer provides a service is decided only here.
+ */
+import { join } from "node:path"
+import { Layer } from "effect"
+import { defaultStoreLeaseMillis } from "../core/election/arbiter.ts"
+import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
+import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
+import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
+import * as CompactorLocal from "../layers/CompactorLocal.ts"
+// import * as ElectionHttp from "../layers/ElectionHttp.ts"
+import * as ElectorBucket from "../layers/ElectorBucket.ts"
+import * as HealthHttp from "../layers/HealthHttp.ts"
+import * as HistoryBucket from "../layers/HistoryBucket.ts"
+import * as IdentityPlain from "../layers/IdentityPlain.ts"
+import * as IdentityTls from "../layers/IdentityTls.ts"
+import * as KvPrimary from "../layers/KvPrimary.ts"
+import * as LeadershipElector from "../layers/LeadershipElector.ts"
+import * as LocalStoreSqlite from "../layers/LocalStoreSqlite.ts"
+import * as LogStderr from "../layers/LogStderr.ts"
+import * as MembershipBucket from "../layers/MembershipBucket.ts"
+import * as MetricsPrometheus from "../layers/MetricsPrometheus.ts"
+import * as NodeStatusMemory from "../layers/NodeStatusMemory.ts"
+import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
+import * as ObjectStoreS3 from "../layers/ObjectStoreS3.ts"
+// import * as PeerListenerGrpc from "../layers/PeerListenerGrpc.ts"
+import * as ReignBucket from "../layers/ReignBucket.ts"
+import * as ReplicatorStore from "../layers/ReplicatorStore.ts"
+import * as SettingsValue from "../layers/SettingsValue.ts"
+import * as SnapshotterBucket from "../layers/SnapshotterBucket.ts"
+import * as SupervisorFatal from "../layers/SupervisorFatal.ts"
+import * as TakeoverBucket from "../layers/TakeoverBucket.ts"
+import * as WatchHubHistory from "../layers/WatchHubHistory.ts"
+import type { SettingsShape } from "../services/Settings.ts"
+
+/** What everything else stands on; opens nothing but standard error. */
+export const base = (settings: SettingsShape) =>
+  NodeStatusMemory.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(LogStderr.layer, MetricsPrometheus.layer, SupervisorFatal.layer)),
+    Layer.provideMerge(SettingsValue.layer(settings))
+  )
+
+export const objectStore = (settings: SettingsShape) =>
+  settings.storage.provider === "directory" ? ObjectStoreDirectory.layer : ObjectStoreS3.layer()
+
+/** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
+export const node = (settings: SettingsShape) => {
+  const leaseMillis = settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, true)
+  return KvPrimary.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
+    Layer.provideMerge(ReplicatorStore.layer),
+    Layer.provideMerge(TakeoverBucket.layer),
+    Layer.provideMerge(Layer.mergeAll(ReignBucket.layer({ leaseMillis }), ChunkBufferBucket.layer))
+  )
+}
+
+/** Elector and membership: what the other ports tell about, while the node still waits for its term. */
+const cluster = (settings: SettingsShape) => {
+  const leaseMillis = settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, true)
+  return ElectorBucket.layer({ leaseMillis }).pipe(
+    Layer.provideMerge(MembershipBucket.layer),
+    Layer.provideMerge(HistoryBucket.layer),
+    Layer.provideMerge(LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") })),
+    Layer.provideMerge(objectStore(settings))
+  )
+}
+
+/** The embeddable whole: no socket is opened. */
+export const layer = (settings: SettingsShape) =>
+  node(settings).pipe(Layer.provideMerge(cluster(settings)), Layer.provideMerge(base(settings)))
+
+/** The daemon: the node and its four ports. Health opens first, clients are let in when the node is Active. */
+export const daemon = (settings: SettingsShape) => {
+  const identity = settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer
+  const clients = ClientApiGrpc.layer().pipe(Layer.provide(ClientApiEtcd.layer), Layer.provideMerge(node(settings)))
+  // const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
+  return Layer.mergeAll(clients).pipe(
+    Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(identity),
+    // The certificates are checked and the health port is open before anything else is touched.
+    Layer.provideMerge(HealthHttp.layer),
+    Layer.provideMerge(base(settings))
+  )
+}
+

@@ -102,19 +102,20 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
     const { bind, identity, log, name } = options
     const sockets = new Set<Socket>()
     /** Those that have not said yet what they want: nothing is lost when they are cut off. */
-    const early = new Set<Socket>()
-    const names = new Map<string, string>()
+    const early = new Map<string, Socket>()
+    const names = new Map<string, { readonly name: string }>()
     /** Set while the port is being closed: called when the last socket is gone. */
     let whenIdle: (() => void) | undefined
 
     const accepted = (socket: Socket): void => {
+      const peer = peerOf(socket)
       sockets.add(socket)
-      early.add(socket)
+      early.set(peer, socket)
       // Resets and broken pipes are everyday; what they interrupt learns of it by "close".
-      socket.on("error", (error) => log.debug("connection_error", { component: name, error: error.message }))
+      socket.on("error", (error) => log.debug("connection_error", { component: name, peer, error: error.message }))
       socket.once("close", () => {
         sockets.delete(socket)
-        early.delete(socket)
+        if (early.get(peer) === socket) early.delete(peer)
         if (sockets.size === 0) whenIdle?.()
       })
       socket.setNoDelay(true)
@@ -122,12 +123,11 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
     }
 
     const take = (protocol: "http2" | "http1", socket: Socket): void => {
-      early.delete(socket)
+      early.delete(peerOf(socket))
       options[protocol](socket)
     }
 
-    const authenticated = (socket: TLSSocket, tcp: Socket): void => {
-      early.delete(tcp)
+    const authenticated = (socket: TLSSocket): void => {
       const peer = peerOf(socket)
       socket.on("error", (error) => log.debug("connection_error", { component: name, peer, error: error.message }))
       const refuse = (reason: string): void => {
@@ -140,8 +140,11 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
       }
       const checked = identity.check(socket.getPeerCertificate(), options.role)
       if (!checked.ok) return refuse(checked.reason)
-      names.set(peer, checked.name)
-      socket.once("close", () => names.delete(peer))
+      const entry = { name: checked.name }
+      names.set(peer, entry)
+      socket.once("close", () => {
+        if (names.get(peer) === entry) names.delete(peer)
+      })
       take(socket.alpnProtocol === "h2" ? "http2" : "http1", socket)
     }
 
@@ -166,7 +169,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
         whenIdle = () => resume(Effect.void)
         server.close()
         options.stop()
-        for (const socket of early) socket.destroy()
+        for (const socket of early.values()) socket.destroy()
         if (sockets.size === 0) whenIdle()
       }).pipe(
         Effect.timeoutOption(options.stopMillis),
@@ -178,7 +181,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
         )
       )
     )
-    return { address, nameOf: (peer) => names.get(peer) }
+    return { address, nameOf: (peer) => names.get(peer)?.name }
   })
 
 const open = (server: Server, listener: string, bind: HostPort): Effect.Effect<HostPort, ListenFailed> =>

@@ -1,0 +1,421 @@
+/** The client port in plain text: gRPC calls and streams, refusals, limits, and what is no gRPC at all. */
+import { connect as connectHttp2 } from "node:http2"
+import { connect as connectTcp, type Socket } from "node:net"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { Etcd3 } from "etcd3"
+import { decodePutResponse, decodeRangeResponse, encodePutRequest, encodeRangeRequest } from "../../src/core/wire/codec/kv.ts"
+import { decodeWatchResponse, encodeWatchRequest } from "../../src/core/wire/codec/watch.ts"
+import { Code, errors } from "../../src/core/wire/errors.ts"
+import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
+import * as ClientApiGrpc from "../../src/layers/ClientApiGrpc.ts"
+import type { MemoryLine } from "../../src/layers/LogMemory.ts"
+import { ClientListener } from "../../src/services/ClientListener.ts"
+import { Metrics } from "../../src/services/Metrics.ts"
+import { random } from "../wire/random.ts"
+import { plain } from "./certs.ts"
+import { ground, hubProbe, key, putOf, rangeOf, settings } from "./fakes.ts"
+import { connect, eventually } from "./grpcClient.ts"
+
+const world = (options: Parameters<typeof ground>[0] = {}, grpc: ClientApiGrpc.ClientApiGrpcOptions = {}) =>
+  ClientApiGrpc.layer(grpc).pipe(
+    Layer.provideMerge(Layer.merge(ClientApiEtcd.layer, plain)),
+    Layer.provideMerge(ground(options))
+  )
+
+const address = ClientListener.useSync((listener) => listener.address)
+
+const tcp = (port: number) =>
+  Effect.acquireRelease(
+    Effect.callback<Socket>((resume) => {
+      const socket = connectTcp(port, "127.0.0.1", () => resume(Effect.succeed(socket)))
+      socket.on("error", () => {})
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+const range = "/etcdserverpb.KV/Range"
+const put = "/etcdserverpb.KV/Put"
+
+describe("ClientApiGrpc", () => {
+  it.live("serves put and range over HTTP/2 without TLS", () =>
+    Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      const value = random(1).bytes(1_400_000)
+      const written = decodePutResponse(yield* client.call(put, encodePutRequest(putOf("a", value))))
+      assert.strictEqual(written.header?.revision, 2)
+      const read = decodeRangeResponse(yield* client.call(range, encodeRangeRequest(rangeOf("a"))))
+      assert.isTrue(Buffer.from(value).equals(read.kvs[0]!.value))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("a range of 32 MiB arrives whole", () =>
+    Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      for (let i = 0; i < 32; i++) yield* client.call(put, encodePutRequest(putOf(`k${i}`, new Uint8Array(1 << 20))))
+      const all = encodeRangeRequest({ ...rangeOf("k"), rangeEnd: key("l") })
+      const { count, kvs } = decodeRangeResponse(yield* client.call(range, all))
+      assert.strictEqual(count, 32)
+      assert.isTrue(kvs.every((kv) => kv.value.length === 1 << 20))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("etcd's errors arrive with code and exact text", () =>
+    Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      const error = yield* Effect.flip(client.call(range, new Uint8Array(0)))
+      assert.strictEqual(error.code, errors.emptyKey.code)
+      assert.strictEqual(error.details, errors.emptyKey.message)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("malformed bodies, unknown methods and unknown services are refused; the connection lives on", () =>
+    Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      const malformed = yield* Effect.flip(client.call(put, Uint8Array.of(10, 255, 255)))
+      assert.strictEqual(malformed.code, Code.InvalidArgument)
+      assert.match(malformed.details, /malformed PutRequest at byte 1/)
+      for (const method of ["/etcdserverpb.KV/Nothing", "/no.Such/Thing", "/etcdserverpb.Lease/LeaseGrant", "/%ff%00/~"]) {
+        const error = yield* Effect.flip(client.call(method, new Uint8Array(0)))
+        assert.strictEqual(error.code, Code.Unimplemented, method)
+        assert.include(error.details, method)
+      }
+      yield* client.call(range, encodeRangeRequest(rangeOf("a")))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("requests above the limit: etcd's error up to 2 MiB, gRPC's beyond", () =>
+    Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      const ofSize = (mebibytes: number) =>
+        Effect.flip(client.call(put, encodePutRequest(putOf("a", new Uint8Array(mebibytes * 1024 * 1024)))))
+      assert.strictEqual((yield* ofSize(1.6)).details, errors.requestTooLarge.message)
+      const error = yield* ofSize(5)
+      assert.strictEqual(error.code, Code.ResourceExhausted)
+      assert.match(error.details, /^grpc: received message larger than max \(52428\d\d vs\. 2097152\)$/)
+      yield* client.call(range, encodeRangeRequest(rangeOf("a")))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("a compressed request is read; one that unpacks above the limit is refused", () =>
+    Effect.gen(function* () {
+      // 2: gzip.
+      const client = yield* connect(yield* address, undefined, { "grpc.default_compression_algorithm": 2 })
+      yield* client.call(put, encodePutRequest(putOf("a", new Uint8Array(1_000_000))))
+      const read = decodeRangeResponse(yield* client.call(range, encodeRangeRequest(rangeOf("a"))))
+      assert.strictEqual(read.kvs[0]?.value.length, 1_000_000)
+      const error = yield* Effect.flip(client.call(put, encodePutRequest(putOf("a", new Uint8Array(50_000_000)))))
+      assert.strictEqual(error.code, Code.ResourceExhausted)
+      assert.match(error.details, /^grpc: received message after decompression larger than max 2097152$/)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("a watch stream goes both ways and is freed when the client cancels", () => {
+    const probe = hubProbe()
+    return Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      const stream = client.bidi("/etcdserverpb.Watch/Watch")
+      const got: Array<Uint8Array> = []
+      stream.on("data", (message: Buffer) => got.push(message))
+      stream.on("error", () => {})
+      const create = {
+        key: key("a"),
+        rangeEnd: new Uint8Array(0),
+        startRevision: 0,
+        progressNotify: false,
+        filters: [],
+        prevKv: false,
+        watchId: 4n,
+        fragment: false
+      }
+      stream.write(encodeWatchRequest({ kind: "create", create }))
+      yield* eventually("created", () => got.length === 1)
+      assert.deepInclude(decodeWatchResponse(got[0]!), { watchId: 4n, created: true })
+      stream.cancel()
+      yield* eventually("closed", () => probe.closed === 1)
+    }).pipe(Effect.provide(world({ probe })))
+  })
+
+  it.live("W17: a watch whose client does not read is held back, and goes on when it reads again", () => {
+    const probe = hubProbe()
+    return Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      const stream = client.bidi("/etcdserverpb.Watch/Watch")
+      stream.on("error", () => {})
+      stream.pause()
+      stream.write(encodeWatchRequest({ kind: "progress" }))
+      yield* eventually("opened", () => probe.requests.length === 1)
+      const response = {
+        header: undefined,
+        watchId: 0n,
+        created: false,
+        canceled: false,
+        compactRevision: 0,
+        cancelReason: "x".repeat(100_000),
+        fragment: false,
+        events: []
+      }
+      let sent = 0
+      const sendUntilFull = (upTo: number): void => {
+        while (sent < upTo) {
+          sent++
+          if (!probe.sinks[0]!.send(response)) return
+        }
+      }
+      /** Sends as long as the transport takes more within 200 ms. */
+      const sendUntilStuck = (upTo: number): Effect.Effect<void> =>
+        Effect.gen(function* () {
+          for (let before = -1; sent < upTo && before !== probe.drained; ) {
+            before = probe.drained
+            sendUntilFull(upTo)
+            for (let i = 0; i < 20 && before === probe.drained; i++) yield* Effect.sleep(10)
+          }
+        })
+      yield* sendUntilStuck(500)
+      // A few messages in the buffers of both sides, and no more.
+      assert.isBelow(sent, 60)
+      let received = 0
+      stream.on("data", () => {
+        received++
+      })
+      stream.resume()
+      yield* sendUntilStuck(500)
+      assert.strictEqual(sent, 500)
+      yield* eventually("everything arrived", () => received === sent)
+      stream.cancel()
+    }).pipe(Effect.provide(world({ probe })))
+  })
+
+  it.live("many calls at a time on one connection are all answered", () =>
+    Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      const puts = Array.from({ length: 500 }, (_none, i) =>
+        client.call(put, encodePutRequest(putOf(`k${i}`, key(String(i)))))
+      )
+      yield* Effect.all(puts, { concurrency: "unbounded" })
+      const all = encodeRangeRequest({ ...rangeOf("k"), rangeEnd: key("l") })
+      assert.strictEqual(decodeRangeResponse(yield* client.call(range, all)).count, 500)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("a thousand open watch streams on one connection", () => {
+    const probe = hubProbe()
+    return Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      for (let i = 0; i < 1000; i++) {
+        const stream = client.bidi("/etcdserverpb.Watch/Watch")
+        stream.on("error", () => {})
+        stream.write(encodeWatchRequest({ kind: "progress" }))
+      }
+      yield* eventually("all open", () => probe.requests.length === 1000)
+    }).pipe(Effect.provide(world({ probe })))
+  })
+
+  it.live("pings every few milliseconds do not end a connection", () =>
+    Effect.gen(function* () {
+      const { port } = yield* address
+      const session = yield* Effect.acquireRelease(
+        Effect.sync(() => connectHttp2(`http://127.0.0.1:${port}`)),
+        (opened) => Effect.sync(() => opened.destroy())
+      )
+      let goaway = false
+      session.on("goaway", () => {
+        goaway = true
+      })
+      session.on("error", () => {})
+      for (let i = 0; i < 200; i++) {
+        yield* Effect.callback<void>((resume) => {
+          session.ping(() => resume(Effect.void))
+        })
+      }
+      assert.isFalse(goaway)
+      assert.isFalse(session.closed)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("the npm client etcd3 works", () =>
+    Effect.gen(function* () {
+      const { port } = yield* address
+      const etcd = yield* Effect.acquireRelease(
+        Effect.sync(() => new Etcd3({ hosts: `http://127.0.0.1:${port}` })),
+        (client) => Effect.sync(() => client.close())
+      )
+      yield* Effect.promise(async () => {
+        await etcd.put("a/1").value("one")
+        await etcd.put("a/2").value("two")
+        assert.strictEqual(await etcd.get("a/1").string(), "one")
+        assert.deepStrictEqual(await etcd.getAll().prefix("a/").strings(), { "a/1": "one", "a/2": "two" })
+        const created = await etcd.if("b", "Create", "==", 0).then(etcd.put("b").value("3")).commit()
+        assert.isTrue(created.succeeded)
+        const again = await etcd.if("b", "Create", "==", 0).then(etcd.put("b").value("4")).commit()
+        assert.isFalse(again.succeeded)
+        assert.strictEqual((await etcd.delete().key("a/1")).deleted, "1")
+        assert.isNull(await etcd.get("a/1").string())
+      })
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("HTTP/1 is answered by the given handler, by default with 404, also when it comes byte by byte", () =>
+    Effect.gen(function* () {
+      const { port } = yield* address
+      const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/v3/kv/range`, { method: "POST" }))
+      assert.strictEqual(response.status, 404)
+      assert.deepStrictEqual(yield* Effect.promise(() => response.json()), {
+        code: 5,
+        message: "Not Found",
+        details: []
+      })
+      const socket = yield* tcp(port)
+      let answer = ""
+      socket.on("data", (chunk) => (answer += chunk.toString()))
+      for (const byte of "PUT / HTTP/1.1\r\nHost: x\r\n\r\n") {
+        socket.write(byte)
+        yield* Effect.sleep(1)
+      }
+      yield* eventually("answered", () => answer.startsWith("HTTP/1.1 404"))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("garbage is closed on and harms nobody", () =>
+    Effect.gen(function* () {
+      const { port } = yield* address
+      const client = yield* connect({ host: "", port })
+      const goodPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+      const source = random(9)
+      const inputs: Array<Uint8Array> = [
+        key("\u0000\u0001\u0002"),
+        key("GET"),
+        key(`GET / HTTP/1.1\r\n${"x: y\r\n".repeat(20_000)}`),
+        Uint8Array.of(0x16, 3, 1, 0, 200, 1),
+        key("PRI"),
+        key("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"),
+        Buffer.concat([key(goodPreface), source.bytes(5000)]),
+        // A settings frame, then a data frame on a stream that is not open.
+        Buffer.concat([key(goodPreface), Buffer.from("000000040000000000" + "000005000000000001" + "0102030405", "hex")])
+      ]
+      for (let i = 0; i < 30; i++) inputs.push(source.bytes(1 + source.int(500)))
+      for (const input of inputs) {
+        const socket = yield* tcp(port)
+        socket.end(input)
+        socket.resume()
+        yield* eventually("closed", () => socket.destroyed || socket.readableEnded)
+      }
+      yield* client.call(range, encodeRangeRequest(rangeOf("a")))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("frames that are no gRPC message end the call, not the node", () =>
+    Effect.gen(function* () {
+      const { port } = yield* address
+      const session = yield* Effect.acquireRelease(
+        Effect.sync(() => connectHttp2(`http://127.0.0.1:${port}`)),
+        (opened) => Effect.sync(() => opened.destroy())
+      )
+      session.on("error", () => {})
+      const post = (path: string, body: Uint8Array, extra: Record<string, string> = {}) =>
+        Effect.callback<Record<string, unknown>>((resume) => {
+          const headers = { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers", ...extra }
+          const request = session.request(headers)
+          let status: Record<string, unknown> = {}
+          request.on("response", (given) => (status = { ...status, ...given }))
+          request.on("trailers", (given) => (status = { ...status, ...given }))
+          request.on("error", () => {})
+          request.on("close", () => resume(Effect.succeed(status)))
+          request.resume()
+          request.end(body)
+        })
+      const code = (status: Record<string, unknown>) => Number(status["grpc-status"])
+      assert.strictEqual(code(yield* post(range, new Uint8Array(0))), Code.Unimplemented)
+      // Cut off: five bytes announced, two there.
+      assert.strictEqual(code(yield* post(range, Uint8Array.of(0, 0, 0, 0, 5, 1, 2))), Code.Unimplemented)
+      // Compressed, but not.
+      const broken = yield* post(range, Uint8Array.of(1, 0, 0, 0, 2, 1, 2), { "grpc-encoding": "gzip" })
+      assert.strictEqual(code(broken), Code.Internal)
+      const strange = yield* post(range, Uint8Array.of(1, 0, 0, 0, 2, 1, 2), { "grpc-encoding": "zstd" })
+      assert.strictEqual(code(strange), Code.Unimplemented)
+      // Two messages for a unary method.
+      assert.strictEqual(code(yield* post(range, new Uint8Array(10))), Code.Unimplemented)
+      assert.strictEqual(code(yield* post(range, Uint8Array.of(0, 255, 255, 255, 255, 1))), Code.ResourceExhausted)
+      assert.strictEqual(code(yield* post("/\u00e4%zz", new Uint8Array(5))), Code.Unimplemented)
+      const noTime = yield* post(range, new Uint8Array(5), { "grpc-timeout": "soon" })
+      assert.strictEqual(code(noTime), Code.Internal)
+      const html = yield* post(range, new Uint8Array(5), { "content-type": "text/html" })
+      assert.strictEqual(html[":status"], 415)
+      const client = yield* connect({ host: "", port })
+      yield* client.call(range, encodeRangeRequest(rangeOf("a")))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("connections above the limit are closed and said so", () => {
+    const lines: Array<MemoryLine> = []
+    return Effect.gen(function* () {
+      const { port } = yield* address
+      yield* tcp(port)
+      yield* tcp(port)
+      const third = yield* tcp(port)
+      third.resume()
+      yield* eventually("closed", () => third.destroyed || third.readableEnded)
+      const said = lines.find((line) => line.level === "WARN" && line.event === "connection_refused")
+      assert.strictEqual(said?.fields["reason"], "more than 2 connections")
+    }).pipe(Effect.provide(world({ lines }, { connectionsMax: 2 })))
+  })
+
+  it.live("closing ends open streams as Unavailable, lets calls finish, and frees the port", () =>
+    Effect.gen(function* () {
+      let port = 0
+      let ended: { readonly code: number; readonly details: string } | undefined
+      yield* Effect.gen(function* () {
+        ;({ port } = yield* address)
+        const client = yield* connect({ host: "", port })
+        const stream = client.bidi("/etcdserverpb.Watch/Watch")
+        stream.on("data", () => {})
+        stream.on("error", (error: unknown) => {
+          ended = error as typeof ended
+        })
+        stream.write(encodeWatchRequest({ kind: "progress" }))
+        yield* client.call(range, encodeRangeRequest(rangeOf("a")))
+      }).pipe(Effect.provide(world()))
+      yield* eventually("ended", () => ended !== undefined)
+      assert.strictEqual(ended?.code, Code.Unavailable)
+      assert.strictEqual(ended?.details, errors.serverStopped.message)
+      const refused = yield* Effect.callback<boolean>((resume) => {
+        connectTcp(port, "127.0.0.1", () => resume(Effect.succeed(false))).on("error", () => resume(Effect.succeed(true)))
+      })
+      assert.isTrue(refused)
+    })
+  )
+
+  it.live("a port that is taken is named", () =>
+    Effect.gen(function* () {
+      const { port } = yield* address
+      const second = Layer.fresh(
+        world({
+          settings: {
+            ...settings,
+            bind: { ...settings.bind, client: { host: "127.0.0.1", port } }
+          }
+        })
+      )
+      const error = yield* Effect.flip(Effect.provide(address, second))
+      assert.match(error.message, new RegExp(`^client port 127.0.0.1:${port}: listen EADDRINUSE`))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("counts calls, messages and codes", () =>
+    Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      yield* client.call(range, encodeRangeRequest(rangeOf("a")))
+      yield* Effect.flip(client.call(range, new Uint8Array(0)))
+      yield* Effect.flip(client.call(put, encodePutRequest(putOf("a", new Uint8Array(3_000_000)))))
+      const text = yield* Effect.promise((yield* Metrics).render)
+      const labels = 'grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Range"'
+      assert.include(text, `grpc_server_started_total{${labels}} 2`)
+      assert.include(text, `grpc_server_msg_received_total{${labels}} 2`)
+      assert.include(text, `grpc_server_msg_sent_total{${labels}} 1`)
+      assert.include(text, `grpc_server_handled_total{${labels},grpc_code="OK"} 1`)
+      assert.include(text, `grpc_server_handled_total{${labels},grpc_code="InvalidArgument"} 1`)
+      assert.include(text, `grpc_server_handling_seconds_count{${labels}} 2`)
+      assert.include(text, 'grpc_method="Put",grpc_code="ResourceExhausted"} 1')
+    }).pipe(Effect.provide(world()))
+  )
+})

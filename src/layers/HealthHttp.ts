@@ -57,8 +57,8 @@ export const layer: Layer.Layer<HealthServer, ListenFailed, Settings | NodeStatu
     )
     const port = yield* listen(server, address)
     // Out of file descriptors, for example: the connection is lost, the listener stays.
-    server.on("error", (cause) => log.warn("accept_failed", { listener: "health", error: cause }))
-    log.info("listening", { listener: "health", address: formatHostPort({ host: address.host, port }) })
+    server.on("error", (cause) => log.warn("accept_failed", { component: "health", error: cause }))
+    log.info("listening", { component: "health", address: formatHostPort({ host: address.host, port }) })
     return HealthServer.of({ address: { host: address.host, port } })
   })
 )

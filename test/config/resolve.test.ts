@@ -449,11 +449,9 @@ describe("settings of the embedded node", () => {
       "[::ffff:7f:1]:2378",
       "example.org:2378"
     ]) {
-      assert.include(
-        problems({ argv: ["--storage=dir:/d", "--insecure"], env: { NETSY_BIND_CLIENT: bind } })[0],
-        "only a loopback address",
-        bind
-      )
+      const found = problems({ argv: ["--storage=dir:/d", "--insecure"], env: { NETSY_BIND_CLIENT: bind } })
+      assert.lengthOf(found, 1, bind)
+      assert.include(found[0], "only a loopback address", bind)
     }
     for (const bind of ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[0:0::1]:1", "localhost:1", "[::ffff:127.0.0.1]:1"]) {
       assert.deepStrictEqual(

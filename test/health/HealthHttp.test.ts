@@ -1,5 +1,5 @@
 /** Real sockets on port 0, so real time. */
-import { connect } from "node:net"
+import { connect, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Layer } from "effect"
 import * as HealthHttp from "../../src/layers/HealthHttp.ts"
@@ -137,6 +137,32 @@ describe("HealthHttp", () => {
       yield* raw(port, "GET /health HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", 500)
       yield* raw(port, "CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n", 500)
       assert.strictEqual((yield* request("/health")).status, 503)
+    }).pipe(Effect.provide(layerAt("127.0.0.1:0")))
+  )
+
+  it.live("hundreds of idle connections are bounded, and when they are gone it answers as before", () =>
+    Effect.gen(function* () {
+      const {
+        address: { port }
+      } = yield* HealthServer
+      const sockets = yield* Effect.promise(() =>
+        Promise.all(
+          Array.from(
+            { length: 400 },
+            () =>
+              new Promise<Socket>((resolve) => {
+                const socket = connect(port, "127.0.0.1", () => resolve(socket))
+                socket.on("error", () => {})
+              })
+          )
+        )
+      )
+      yield* Effect.sleep(100)
+      const open = sockets.filter((socket) => !socket.destroyed && socket.readyState === "open")
+      assert.isAtMost(open.length, 256)
+      for (const socket of sockets) socket.destroy()
+      yield* Effect.sleep(100)
+      assert.strictEqual((yield* request("/livez")).status, 200)
     }).pipe(Effect.provide(layerAt("127.0.0.1:0")))
   )
 

@@ -85,6 +85,7 @@ const resolveBinds = (input: NodeInput, problems: Array<Problem>): SettingsShape
           "with --insecure only a loopback address (127.0.0.1, [::1], localhost): without TLS anybody who can " +
           "reach this port could read and change everything"
       })
+      return fallback
     }
     return parsed.address
   }

@@ -1,6 +1,6 @@
 /**
- * The values of one metric by label set. A frozen label object is found by identity (about 10 ns), any other by its
- * values (about 200 ns): hot callers keep one frozen object per label set. The number of label sets is bounded.
+ * The values of one metric by label set. A frozen label object is found by identity (15 ns), any other by its
+ * values (100 to 400 ns): hot callers keep one frozen object per label set. The number of label sets is bounded.
  */
 import { assert } from "../../core/assert.ts"
 import type { Labels } from "../../services/Metrics.ts"

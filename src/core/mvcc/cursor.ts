@@ -56,7 +56,7 @@ export class RangeCursor {
   }
 
   fill(values: ReadonlyArray<Uint8Array | undefined>): EtcdError | undefined {
-    if (this.#list === undefined) return undefined
+    if (this.#list?.sortPending !== true) return undefined
     const filled = fillCold(this.#list, values)
     if (isEtcdError(filled)) return filled
     this.#list = filled

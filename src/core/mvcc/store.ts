@@ -40,6 +40,8 @@ export class MvccStore {
   /** Chains with something for a compaction at or above the revision beside them, ascending. */
   readonly #garbage = new Deque<Chain>()
   readonly #garbageRevisions = new Deque<number>()
+  /** Chains whose oldest version is a tombstone at the floor: it stays until the floor moves on. */
+  readonly #atFloor: Array<Chain> = []
   readonly #flips = new LiveFlips()
   /** 0 until something was applied. */
   #applied = 0
@@ -149,6 +151,11 @@ export class MvccStore {
   moveFloor(revision: number): void {
     assert(revision > this.#compactRevision, `the floor moves from ${this.#compactRevision} to ${revision}`)
     assert(revision <= this.committedRevision, `floor ${revision}, committed is ${this.committedRevision}`)
+    for (const chain of this.#atFloor) {
+      this.#garbage.unshift(chain)
+      this.#garbageRevisions.unshift(this.#compactRevision)
+    }
+    this.#atFloor.length = 0
     this.#compactRevision = revision
     this.#headCompactRevision = Math.max(revision, this.#headCompactRevision)
   }
@@ -156,23 +163,17 @@ export class MvccStore {
   /** Visits at most `maxChains` chains with something to drop; true when nothing below the floor is left. */
   sweep(maxChains: number): boolean {
     const floor = this.#compactRevision
-    const kept: Array<Chain> = []
-    for (let i = 0; i < maxChains && this.#garbage.length > 0 && this.#garbageRevisions.at(0) <= floor; i++) {
+    for (let i = 0; this.#garbage.length > 0 && this.#garbageRevisions.at(0) <= floor; i++) {
+      if (i >= maxChains) return false
       const chain = this.#garbage.shift()
       this.#garbageRevisions.shift()
-      if (chain.newest === undefined || this.#chains.get(chain.key) !== chain) continue
+      if (this.#chains.get(chain.key) !== chain) continue
       this.#versions -= chain.trim(floor)
       if (chain.newest === undefined) this.#remove(chain)
-      else if ((chain.older?.[0] ?? chain.newest).deleted) kept.push(chain)
+      else if ((chain.older?.[0] ?? chain.newest).deleted) this.#atFloor.push(chain)
     }
-    // A tombstone at the floor stays until the next compaction.
-    for (const chain of kept) {
-      this.#garbage.unshift(chain)
-      this.#garbageRevisions.unshift(floor)
-    }
-    const more = this.#garbage.length > kept.length && this.#garbageRevisions.at(kept.length) <= floor
-    if (!more) this.#flips.forget(floor)
-    return !more
+    this.#flips.forget(floor)
+    return true
   }
 
   /**

@@ -29,13 +29,22 @@ export const decode =
       Effect.gen(function*() {
         const pull = yield* Stream.toPull(bytes)
         const reader = new HeaderReader(source, options)
+        let behind: ReadonlyArray<Uint8Array> = []
         while (reader.header === undefined) {
           const pieces = yield* pull.pipe(Pull.catchDone(() => Effect.fail(reader.truncated())))
-          for (const piece of pieces) yield* attempt(() => reader.push(piece))
+          let next = 0
+          while (next < pieces.length && reader.header === undefined) {
+            const piece = pieces[next++]!
+            yield* attempt(() => reader.push(piece))
+          }
+          behind = pieces.slice(next)
         }
         const { header } = reader
         const first: Part = { kind: "header", header, bodyOffset: reader.bodyOffset }
-        const rest = Stream.concat(Stream.succeed(reader.rest()), Stream.fromPull(Effect.succeed(pull)))
+        const rest = Stream.concat(
+          Stream.fromIterable([reader.rest(), ...behind], { chunkSize: 1 }),
+          Stream.fromPull(Effect.succeed(pull))
+        )
         return Stream.concat(Stream.succeed(first), body(source, header, reader.bodyOffset, options, rest))
       })
     )

@@ -13,7 +13,8 @@ import { Supervisor } from "../services/Supervisor.ts"
 import { makeGrpcMetrics } from "./clientapi/grpcMetrics.ts"
 import { makeGrpcServer } from "./clientapi/grpcServer.ts"
 import { type Http1Handler, makeHttp1, notFound } from "./clientapi/http1.ts"
-import { formatAddress, listen, type Listener } from "./clientapi/listener.ts"
+import { listen, type Listener } from "./clientapi/listener.ts"
+import { formatAddress } from "./clientapi/port.ts"
 
 /** What a gRPC message may have beyond the request limit, as in etcd. */
 const grpcOverheadBytes = 512 * 1024

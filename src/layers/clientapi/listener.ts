@@ -3,13 +3,14 @@
  * Owns everything before the first request: limits on time and number of connections, certificates and their reload.
  */
 import { constants } from "node:crypto"
-import { createServer, type Server, type Socket } from "node:net"
+import { createServer, type Socket } from "node:net"
 import { createServer as createTlsServer, type SecureContext, type Server as TlsServer, type TLSSocket } from "node:tls"
 import { Effect, type Scope } from "effect"
-import { ListenFailed } from "../../services/ClientListener.ts"
+import type { ListenFailed } from "../../services/ClientListener.ts"
 import type { Identity, Role } from "../../services/Identity.ts"
 import type { Log } from "../../services/Log.ts"
 import type { HostPort } from "../../services/Settings.ts"
+import { openPort } from "./port.ts"
 
 /** Time for the TLS handshake, and for the first bytes of a connection in plain text. */
 const firstBytesMillis = 10_000
@@ -39,8 +40,6 @@ export interface Listener {
   /** Name in the certificate of the connection from `host:port`; undefined in plain text or when it is gone. */
   readonly nameOf: (peer: string) => string | undefined
 }
-
-export const formatAddress = ({ host, port }: HostPort): string => (host.includes(":") ? `[${host}]` : host) + `:${port}`
 
 const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`
 
@@ -163,7 +162,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
       })
     )
 
-    const address = yield* open(server, name, bind)
+    const address = yield* openPort(server, name, bind)
     yield* Effect.addFinalizer(() =>
       Effect.callback<void>((resume) => {
         whenIdle = () => resume(Effect.void)
@@ -182,20 +181,6 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
       )
     )
     return { address, nameOf: (peer) => names.get(peer)?.name }
-  })
-
-const open = (server: Server, listener: string, bind: HostPort): Effect.Effect<HostPort, ListenFailed> =>
-  Effect.callback<HostPort, ListenFailed>((resume) => {
-    const failed = (error: Error): void =>
-      resume(Effect.fail(new ListenFailed({ listener, address: formatAddress(bind), reason: error.message })))
-    server.once("error", failed)
-    server.listen({ port: bind.port, ...(bind.host === "" ? {} : { host: bind.host }) }, () => {
-      server.removeListener("error", failed)
-      // Errors of accept (out of descriptors) are transient: the next connection is tried again.
-      server.on("error", () => {})
-      const bound = server.address()
-      resume(Effect.succeed({ host: bind.host, port: bound !== null && typeof bound === "object" ? bound.port : 0 }))
-    })
   })
 
 /** TLS 1.3 with a required client certificate. The newest certificate files hold for every new connection. */

@@ -19,7 +19,7 @@ import {
 } from "../services/ObjectStore.ts"
 import { Settings, type StorageSettings } from "../services/Settings.ts"
 import { keyProblem, pageLimit } from "./objectstore/keys.ts"
-import { connect, requestTimeoutMillis, type S3Clients, type S3Overrides } from "./objectstore/s3Client.ts"
+import { connect, type S3Clients, type S3Overrides } from "./objectstore/s3Client.ts"
 import { classify, type RequestKind } from "./objectstore/s3Errors.ts"
 import { checkedBody } from "./objectstore/streams.ts"
 
@@ -81,7 +81,7 @@ const quietSource = (pieces: AsyncIterable<Uint8Array>) => {
 }
 
 const make = (clients: S3Clients, settings: StorageSettings): ObjectStore["Service"] => {
-  const { sdk, retrying, once } = clients
+  const { sdk, retrying, once, requestTimeoutMillis } = clients
   const bucket = settings.bucketName
   const prefix = settings.keyPrefix
   const bare = (key: string): string => key.slice(prefix.length)

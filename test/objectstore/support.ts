@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import * as ObjectStoreS3 from "../../src/layers/ObjectStoreS3.ts"
 import { type DevS3, type DevS3Options, startDevS3 } from "../../src/programs/dev-s3/server.ts"
-import type { Denied, ObjectStore } from "../../src/services/ObjectStore.ts"
+import { type Denied, ObjectStore } from "../../src/services/ObjectStore.ts"
 import { Settings, type SettingsShape, type StorageSettings } from "../../src/services/Settings.ts"
 
 export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
@@ -45,3 +45,7 @@ export const s3Overrides = (server: DevS3): ObjectStoreS3.S3Overrides => ({
 
 export const s3Store = (server: DevS3, part: Partial<StorageSettings> = {}): Layer.Layer<ObjectStore, Denied> =>
   ObjectStoreS3.layer(s3Overrides(server)).pipe(Layer.provide(withStorage(part)))
+
+/** A store of its own from the layer, open until the scope closes. */
+export const openStore = <E>(layer: Layer.Layer<ObjectStore, E>): Effect.Effect<ObjectStore["Service"], E, Scope.Scope> =>
+  Effect.map(Layer.build(Layer.fresh(layer)), (context) => Context.get(context, ObjectStore))

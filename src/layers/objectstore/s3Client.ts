@@ -10,19 +10,21 @@ export interface S3Overrides {
   readonly region?: string
   readonly pathStyle?: boolean
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  /** Per attempt, to the head of the answer; bodies get more, by size. Default 10 s. */
+  readonly requestTimeoutMillis?: number
 }
 
 export interface S3Clients {
   readonly sdk: typeof import("@aws-sdk/client-s3")
   readonly retrying: S3Client
   readonly once: S3Client
+  readonly requestTimeoutMillis: number
 }
 
-export const connectTimeoutMillis = 3000
+const connectTimeoutMillis = 3000
 /** Without a byte in either direction. */
 const idleTimeoutMillis = 20_000
-/** Per attempt, to the head of the answer; streamed bodies get their own, by size. */
-export const requestTimeoutMillis = 10_000
+const defaultRequestTimeoutMillis = 10_000
 // S3 closes idle connections without a word; one that is thrown away earlier costs no lost request.
 const idleSocketMillis = 4000
 const socketsMax = 128
@@ -50,6 +52,7 @@ export const connect = async (overrides: S3Overrides, environment: NodeJS.Proces
   const credentials = overrides.credentials ?? (await assumedRole(environment))
   // The SDK for JavaScript does not know AWS_DEFAULT_REGION, the one that Netsy 1.x used does.
   const region = overrides.region ?? (environment["AWS_REGION"] || environment["AWS_DEFAULT_REGION"] || undefined)
+  const requestTimeoutMillis = overrides.requestTimeoutMillis ?? defaultRequestTimeoutMillis
   const agent = { keepAlive: true, maxSockets: socketsMax, timeout: idleSocketMillis }
   const config: S3ClientConfig = {
     ...(region === undefined ? {} : { region }),
@@ -78,9 +81,8 @@ export const connect = async (overrides: S3Overrides, environment: NodeJS.Proces
     return { ...config, region: "us-east-1" }
   }
   const complete = region === undefined ? await withRegion() : config
-  return {
-    sdk,
-    retrying: new sdk.S3Client({ ...complete, maxAttempts: attemptsMax, retryMode: "standard" }),
-    once: new sdk.S3Client({ ...complete, maxAttempts: 1 })
-  }
+  const retrying = new sdk.S3Client({ ...complete, maxAttempts: attemptsMax, retryMode: "standard" })
+  // The credentials of one are the credentials of both: a role is assumed once.
+  const once = new sdk.S3Client({ ...complete, maxAttempts: 1, credentials: retrying.config.credentials })
+  return { sdk, retrying, once, requestTimeoutMillis }
 }

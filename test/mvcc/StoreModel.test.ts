@@ -213,7 +213,7 @@ const checkTotals = ({ model, store }: World) => {
 describe("MvccStore against an array of all versions", () => {
   it.prop(
     "R2 R3 R4 R5 R6 R7 R8 R10 C2 H2 after every step of puts, deletes, Txns, commits, rollbacks, compactions, reloads",
-    [Arbitrary.array(Arbitrary.schema(Schema.Struct({ step: Step, ranges: Schema.Tuple([Range, Range]) })), { maxLength: 60 })],
+    [Arbitrary.array(Arbitrary.schema(Schema.Struct({ step: Step, ranges: Schema.Tuple([Range, Range]) })), { minLength: 15, maxLength: 60 })],
     ([steps]) => {
       const world: World = { store: new MvccStore(), model: new Model(), records: [] }
       for (const { ranges, step } of steps) {

@@ -13,7 +13,7 @@ import { Supervisor } from "../services/Supervisor.ts"
 import { makeGrpcMetrics } from "./clientapi/grpcMetrics.ts"
 import { makeGrpcServer } from "./clientapi/grpcServer.ts"
 import { type Http1Handler, makeHttp1, notFound } from "./clientapi/http1.ts"
-import { listen, type Listener } from "./clientapi/listener.ts"
+import { listen } from "./clientapi/listener.ts"
 import { formatAddress } from "./clientapi/port.ts"
 
 /** What a gRPC message may have beyond the request limit, as in etcd. */
@@ -39,18 +39,16 @@ export const layer = (
       const supervisor = yield* Supervisor
       const log = yield* Log
       const stopMillis = options.stopMillis ?? 5_000
-      let listener: Listener | undefined
       const grpc = makeGrpcServer({
         methods: api.methods,
         unary: api.unary,
         stream: api.stream,
         maxReceiveBytes: settings.limits.maxRequestBytes + grpcOverheadBytes,
         metrics: makeGrpcMetrics(yield* Metrics, yield* Clock.Clock),
-        nameOf: (peer) => listener?.nameOf(peer),
         broken: (method, error) => supervisor.fail(`client api ${method}`, error)
       })
       const http1 = makeHttp1(options.http1 ?? notFound)
-      listener = yield* listen({
+      const address = yield* listen({
         name: "client",
         bind: settings.bind.client,
         role: "client",
@@ -65,7 +63,7 @@ export const layer = (
           http1.stop()
         }
       })
-      log.info("listening", { component: "client", address: formatAddress(listener.address) })
-      return ClientListener.of({ address: listener.address })
+      log.info("listening", { component: "client", address: formatAddress(address) })
+      return ClientListener.of({ address })
     })
   )

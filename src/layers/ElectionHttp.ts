@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https"
 import type { SecureContext } from "node:tls"
-import { Clock, Effect, Layer } from "effect"
+import { Clock, DateTime, Effect, Layer } from "effect"
 import type { ListenFailed } from "../services/ClientListener.ts"
 import { ElectionListener } from "../services/ElectionListener.ts"
 import { Identity } from "../services/Identity.ts"
@@ -44,7 +44,7 @@ export const layer: Layer.Layer<ElectionListener, ListenFailed, Leadership | Ide
       if (request.method !== "GET") return text(405, "Method not allowed")
       const leader = leadership.current()
       if (leader === undefined) return text(404, "Not leader")
-      const lastUpdated = new Date(clock.currentTimeMillisUnsafe()).toISOString()
+      const lastUpdated = DateTime.formatIso(DateTime.makeUnsafe(clock.currentTimeMillisUnsafe()))
       response.writeHead(200, { "content-type": "application/json" })
       response.end(`${JSON.stringify({ ...leader, lastUpdated })}\n`)
     }

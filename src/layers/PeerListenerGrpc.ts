@@ -39,7 +39,7 @@ export const layer: Layer.Layer<PeerListener, ListenFailed, Identity | Settings 
       stream.respond(refusal, { endStream: true })
     })
     const http1 = makeHttp1(notFound)
-    const { address } = yield* listen({
+    const address = yield* listen({
       name: "peer",
       bind: settings.bind.peer,
       role: "peer",

@@ -13,7 +13,10 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
   }
 }
 
-export class ClientListener extends Context.Service<ClientListener, {
-  /** As bound: the real port where the settings say 0. */
-  readonly address: HostPort
-}>()("netsy/services/ClientListener") {}
+export class ClientListener extends Context.Service<
+  ClientListener,
+  {
+    /** As bound: the real port where the settings say 0. */
+    readonly address: HostPort
+  }
+>()("netsy/services/ClientListener") {}

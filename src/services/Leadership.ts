@@ -7,7 +7,10 @@ export interface Leader {
   readonly leaderAddr: string
 }
 
-export class Leadership extends Context.Service<Leadership, {
-  /** Undefined while this node is not the leader. */
-  readonly current: () => Leader | undefined
-}>()("netsy/services/Leadership") {}
+export class Leadership extends Context.Service<
+  Leadership,
+  {
+    /** Undefined while this node is not the leader. */
+    readonly current: () => Leader | undefined
+  }
+>()("netsy/services/Leadership") {}

@@ -4,10 +4,7 @@ import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { decodeMemberListResponse, encodeMemberListRequest } from "../../src/core/wire/codec/cluster.ts"
 import { decodeHeaderResponse } from "../../src/core/wire/codec/common.ts"
-import {
-  decodeHealthCheckResponse,
-  encodeHealthCheckRequest
-} from "../../src/core/wire/codec/health.ts"
+import { decodeHealthCheckResponse, encodeHealthCheckRequest } from "../../src/core/wire/codec/health.ts"
 import {
   decodePutResponse,
   decodeRangeResponse,

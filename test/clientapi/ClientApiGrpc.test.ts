@@ -4,7 +4,12 @@ import { connect as connectTcp, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Etcd3 } from "etcd3"
-import { decodePutResponse, decodeRangeResponse, encodePutRequest, encodeRangeRequest } from "../../src/core/wire/codec/kv.ts"
+import {
+  decodePutResponse,
+  decodeRangeResponse,
+  encodePutRequest,
+  encodeRangeRequest
+} from "../../src/core/wire/codec/kv.ts"
 import { decodeWatchResponse, encodeWatchRequest, encodeWatchResponse } from "../../src/core/wire/codec/watch.ts"
 import { Code, errors } from "../../src/core/wire/errors.ts"
 import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
@@ -81,7 +86,12 @@ describe("ClientApiGrpc", () => {
       const malformed = yield* Effect.flip(client.call(put, Uint8Array.of(10, 255, 255)))
       assert.strictEqual(malformed.code, Code.InvalidArgument)
       assert.match(malformed.details, /malformed PutRequest at byte 1/)
-      for (const method of ["/etcdserverpb.KV/Nothing", "/no.Such/Thing", "/etcdserverpb.Lease/LeaseGrant", "/%ff%00/~"]) {
+      for (const method of [
+        "/etcdserverpb.KV/Nothing",
+        "/no.Such/Thing",
+        "/etcdserverpb.Lease/LeaseGrant",
+        "/%ff%00/~"
+      ]) {
         const error = yield* Effect.flip(client.call(method, new Uint8Array(0)))
         assert.strictEqual(error.code, Code.Unimplemented, method)
         assert.include(error.details, method)
@@ -176,7 +186,7 @@ describe("ClientApiGrpc", () => {
       /** Sends as long as the transport takes more within 200 ms. */
       const sendUntilStuck = (upTo: number): Effect.Effect<void> =>
         Effect.gen(function* () {
-          for (let before = -1; sent < upTo && before !== probe.drained; ) {
+          for (let before = -1; sent < upTo && before !== probe.drained;) {
             before = probe.drained
             sendUntilFull(upTo)
             for (let i = 0; i < 20 && before === probe.drained; i++) yield* Effect.sleep(10)
@@ -299,7 +309,10 @@ describe("ClientApiGrpc", () => {
         key("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"),
         Buffer.concat([key(goodPreface), source.bytes(5000)]),
         // A settings frame, then a data frame on a stream that is not open.
-        Buffer.concat([key(goodPreface), Buffer.from("000000040000000000" + "000005000000000001" + "0102030405", "hex")])
+        Buffer.concat([
+          key(goodPreface),
+          Buffer.from("000000040000000000" + "000005000000000001" + "0102030405", "hex")
+        ])
       ]
       for (let i = 0; i < 30; i++) inputs.push(source.bytes(1 + source.int(500)))
       for (const input of inputs) {
@@ -318,7 +331,13 @@ describe("ClientApiGrpc", () => {
       const session = yield* rawSession(port)
       const post = (path: string, body: Uint8Array, extra: Record<string, string> = {}) =>
         Effect.callback<Record<string, unknown>>((resume) => {
-          const headers = { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers", ...extra }
+          const headers = {
+            ":method": "POST",
+            ":path": path,
+            "content-type": "application/grpc",
+            te: "trailers",
+            ...extra
+          }
           const request = session.request(headers)
           let status: Record<string, unknown> = {}
           request.on("response", (given) => (status = { ...status, ...given }))
@@ -383,7 +402,9 @@ describe("ClientApiGrpc", () => {
       assert.strictEqual(ended?.code, Code.Unavailable)
       assert.strictEqual(ended?.details, errors.serverStopped.message)
       const refused = yield* Effect.callback<boolean>((resume) => {
-        connectTcp(port, "127.0.0.1", () => resume(Effect.succeed(false))).on("error", () => resume(Effect.succeed(true)))
+        connectTcp(port, "127.0.0.1", () => resume(Effect.succeed(false))).on("error", () =>
+          resume(Effect.succeed(true))
+        )
       })
       assert.isTrue(refused)
     })

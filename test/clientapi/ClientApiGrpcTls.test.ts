@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process"
 import { connect as connectTcp, type Socket } from "node:net"
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, type Scope } from "effect"
 import { Etcd3 } from "etcd3"
 import { decodeRangeResponse, encodePutRequest, encodeRangeRequest } from "../../src/core/wire/codec/kv.ts"
 import { encodeWatchRequest } from "../../src/core/wire/codec/watch.ts"
@@ -43,7 +43,7 @@ interface Given {
 }
 
 const withNode = <A, E>(
-  body: (given: Given) => Effect.Effect<A, E, import("effect").Scope.Scope>,
+  body: (given: Given) => Effect.Effect<A, E, Scope.Scope>,
   options: Parameters<typeof ground>[0] = {}
 ) =>
   Effect.gen(function* () {
@@ -115,8 +115,14 @@ describe("ClientApiGrpc with TLS", () => {
         yield* closedByServer(port, made.server())
         yield* eventually("three refusals", () => refusals(lines).length === 3)
         assert.strictEqual(refusals(lines)[0], "no client certificate")
-        assert.match(String(refusals(lines)[1]), /^client certificate: (UNABLE_TO_VERIFY|SELF_SIGNED|CERT_SIGNATURE|UNABLE_TO_GET)/)
-        assert.match(String(refusals(lines)[2]), /^client certificate: (INVALID_PURPOSE|UNSUPPORTED_CERTIFICATE_PURPOSE|.*purpose)/i)
+        assert.match(
+          String(refusals(lines)[1]),
+          /^client certificate: (UNABLE_TO_VERIFY|SELF_SIGNED|CERT_SIGNATURE|UNABLE_TO_GET)/
+        )
+        assert.match(
+          String(refusals(lines)[2]),
+          /^client certificate: (INVALID_PURPOSE|UNSUPPORTED_CERTIFICATE_PURPOSE|.*purpose)/i
+        )
         assert.deepStrictEqual(names, [])
       })
     )

@@ -111,7 +111,14 @@ describe("ElectionHttp", () => {
           const status = yield* Effect.promise(
             () =>
               new Promise<number>((resolve, reject) => {
-                const options = { port: address.port, host: "localhost", family: 4, ca: made.ca, maxVersion, agent: false }
+                const options = {
+                  port: address.port,
+                  host: "localhost",
+                  family: 4,
+                  ca: made.ca,
+                  maxVersion,
+                  agent: false
+                }
                 const request = httpsRequest({ ...options, path: "/health/leadership" }, (response) => {
                   response.resume()
                   resolve(response.statusCode ?? 0)
@@ -126,7 +133,9 @@ describe("ElectionHttp", () => {
         const failed = yield* Effect.promise(
           () =>
             new Promise<boolean>((resolve) => {
-              httpGet({ port: address.port, path: "/", agent: false }, () => resolve(false)).on("error", () => resolve(true))
+              httpGet({ port: address.port, path: "/", agent: false }, () => resolve(false)).on("error", () =>
+                resolve(true)
+              )
             })
         )
         assert.isTrue(failed)

@@ -34,14 +34,13 @@ export interface GrpcHandlers {
 export interface GrpcOptions extends GrpcHandlers {
   readonly maxReceiveBytes: number
   readonly metrics: (method: string, kind: MethodKind) => MethodMetrics
-  /** Name of the TLS identity behind `host:port`. */
-  readonly nameOf: (peer: string) => string | undefined
   /** A handler threw: a programming error. */
   readonly broken: (method: string, error: unknown) => void
 }
 
 export interface GrpcServer {
-  readonly take: (socket: Socket) => void
+  /** `name`: whose certificate the connection showed; undefined in plain text. */
+  readonly take: (socket: Socket, name: string | undefined) => void
   /** No new calls; streams end as Unavailable; what is left after `graceMillis` is cut off. */
   readonly stop: (graceMillis: number) => void
 }
@@ -56,7 +55,10 @@ type StreamCall = ServerDuplexStream<Uint8Array, Uint8Array> | ServerWritableStr
 /** What grpc-js itself says about a message above the limit, in the words of grpc-go. */
 const limitText = (details: string): string =>
   details
-    .replace(/^Received message larger than max \((\d+) vs\.? (\d+)\)$/, "grpc: received message larger than max ($1 vs. $2)")
+    .replace(
+      /^Received message larger than max \((\d+) vs\.? (\d+)\)$/,
+      "grpc: received message larger than max ($1 vs. $2)"
+    )
     .replace(
       /^Received message that decompresses to a size larger than (\d+)$/,
       "grpc: received message after decompression larger than max $1"
@@ -73,35 +75,38 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
   const methodMetrics = new Map(
     Array.from(options.methods, ([method, kind]) => [method, options.metrics(method, kind)] as const)
   )
+  /** Who is behind `host:port`, for the open connections that showed a certificate. */
+  const callers = new Map<string, { readonly name: string }>()
   /** Ends every open stream. */
   const liveStreams = new Set<(error: EtcdError) => void>()
 
   const contextOf = (call: Call): CallContext => ({
-    identity: options.nameOf(call.getPeer()),
+    identity: callers.get(call.getPeer())?.name,
     metadata: (name) => call.metadata.get(name)[0]?.toString()
   })
 
-  const unary = (method: string) => (call: ServerUnaryCall<Uint8Array, Uint8Array>, callback: sendUnaryData<Uint8Array>) => {
-    let replied = false
-    const reply: UnaryReply = {
-      succeed: (response) => {
-        if (replied) return
-        replied = true
-        callback(null, response)
-      },
-      fail: (error) => {
-        if (replied) return
-        replied = true
-        callback(statusOf(error))
+  const unary =
+    (method: string) => (call: ServerUnaryCall<Uint8Array, Uint8Array>, callback: sendUnaryData<Uint8Array>) => {
+      let replied = false
+      const reply: UnaryReply = {
+        succeed: (response) => {
+          if (replied) return
+          replied = true
+          callback(null, response)
+        },
+        fail: (error) => {
+          if (replied) return
+          replied = true
+          callback(statusOf(error))
+        }
+      }
+      try {
+        options.unary(method, call.request, contextOf(call), reply)
+      } catch (error) {
+        reply.fail({ _tag: "EtcdError", code: Code.Internal, message: "netsy: internal error" })
+        options.broken(method, error)
       }
     }
-    try {
-      options.unary(method, call.request, contextOf(call), reply)
-    } catch (error) {
-      reply.fail({ _tag: "EtcdError", code: Code.Internal, message: "netsy: internal error" })
-      options.broken(method, error)
-    }
-  }
 
   /** The handler's two ends of a stream. */
   const open = (method: string, call: StreamCall): StreamIn => {
@@ -229,7 +234,17 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
   }
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
   return {
-    take: (socket) => injector.injectConnection(socket),
+    take: (socket, name) => {
+      if (name !== undefined) {
+        const peer = `${socket.remoteAddress}:${socket.remotePort}`
+        const caller = { name }
+        callers.set(peer, caller)
+        socket.once("close", () => {
+          if (callers.get(peer) === caller) callers.delete(peer)
+        })
+      }
+      injector.injectConnection(socket)
+    },
     stop: (graceMillis) => {
       for (const end of liveStreams) end(errors.serverStopped)
       injector.drain(graceMillis)

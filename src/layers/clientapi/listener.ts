@@ -28,17 +28,11 @@ export interface ListenerOptions {
   readonly connectionsMax: number
   /** How long connections may take to finish when the scope closes. */
   readonly stopMillis: number
-  /** Takes a socket that speaks HTTP/2. */
-  readonly http2: (socket: Socket) => void
-  readonly http1: (socket: Socket) => void
+  /** Takes a socket that speaks HTTP/2, with the name in its certificate (undefined in plain text). */
+  readonly http2: (socket: Socket, name: string | undefined) => void
+  readonly http1: (socket: Socket, name: string | undefined) => void
   /** Called when the port is closed: asks everything under way to come to an end. */
   readonly stop: () => void
-}
-
-export interface Listener {
-  readonly address: HostPort
-  /** Name in the certificate of the connection from `host:port`; undefined in plain text or when it is gone. */
-  readonly nameOf: (peer: string) => string | undefined
 }
 
 const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`
@@ -95,14 +89,13 @@ const sniff = (
   socket.on("readable", onReadable)
 }
 
-/** Opens the port for as long as the scope lives. */
-export const listen = (options: ListenerOptions): Effect.Effect<Listener, ListenFailed, Scope.Scope> =>
+/** Opens the port for as long as the scope lives; returns where. */
+export const listen = (options: ListenerOptions): Effect.Effect<HostPort, ListenFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const { bind, identity, log, name } = options
     const sockets = new Set<Socket>()
     /** Those that have not said yet what they want: nothing is lost when they are cut off. */
     const early = new Map<string, Socket>()
-    const names = new Map<string, { readonly name: string }>()
     /** Set while the port is being closed: called when the last socket is gone. */
     let whenIdle: (() => void) | undefined
 
@@ -121,9 +114,9 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
       socket.setKeepAlive(true, keepAliveMillis)
     }
 
-    const take = (protocol: "http2" | "http1", socket: Socket): void => {
+    const take = (protocol: "http2" | "http1", socket: Socket, holder?: string): void => {
       early.delete(peerOf(socket))
-      options[protocol](socket)
+      options[protocol](socket, holder)
     }
 
     const authenticated = (socket: TLSSocket): void => {
@@ -139,12 +132,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
       }
       const checked = identity.check(socket.getPeerCertificate(), options.role)
       if (!checked.ok) return refuse(checked.reason)
-      const entry = { name: checked.name }
-      names.set(peer, entry)
-      socket.once("close", () => {
-        if (names.get(peer) === entry) names.delete(peer)
-      })
-      take(socket.alpnProtocol === "h2" ? "http2" : "http1", socket)
+      take(socket.alpnProtocol === "h2" ? "http2" : "http1", socket, checked.name)
     }
 
     const secure = identity.secure ? makeTls(options, authenticated) : undefined
@@ -180,7 +168,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<Listener, Listen
         )
       )
     )
-    return { address, nameOf: (peer) => names.get(peer)?.name }
+    return address
   })
 
 /** TLS 1.3 with a required client certificate. The newest certificate files hold for every new connection. */

@@ -4,14 +4,9 @@ import { Effect } from "effect"
 import { ListenFailed } from "../../services/ClientListener.ts"
 import type { HostPort } from "../../services/Settings.ts"
 
-export const formatAddress = ({ host, port }: HostPort): string =>
-  `${host.includes(":") ? `[${host}]` : host}:${port}`
+export const formatAddress = ({ host, port }: HostPort): string => `${host.includes(":") ? `[${host}]` : host}:${port}`
 
-export const openPort = (
-  server: Server,
-  listener: string,
-  bind: HostPort
-): Effect.Effect<HostPort, ListenFailed> =>
+export const openPort = (server: Server, listener: string, bind: HostPort): Effect.Effect<HostPort, ListenFailed> =>
   Effect.callback<HostPort, ListenFailed>((resume) => {
     const failed = (error: Error): void =>
       resume(Effect.fail(new ListenFailed({ listener, address: formatAddress(bind), reason: error.message })))

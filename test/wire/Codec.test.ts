@@ -5,6 +5,7 @@ import * as common from "../../src/core/wire/codec/common.ts"
 import * as health from "../../src/core/wire/codec/health.ts"
 import * as kv from "../../src/core/wire/codec/kv.ts"
 import * as maintenance from "../../src/core/wire/codec/maintenance.ts"
+import { RangeSteps } from "../../src/core/wire/codec/rangeSteps.ts"
 import * as txn from "../../src/core/wire/codec/txn.ts"
 import * as watch from "../../src/core/wire/codec/watch.ts"
 import type { TxnRequest } from "../../src/core/wire/messages.ts"
@@ -116,6 +117,29 @@ describe("codecs", () => {
       }
     })
   }
+
+  it("a range response in steps has the same bytes, and no step does more than its share", () => {
+    const reference = messageType("etcdserverpb.RangeResponse")
+    for (let seed = 1; seed <= 50; seed++) {
+      const message = kv.decodeRangeResponse(reference.encode(randomMessage(random(seed), reference)).finish())
+      const bytes = new RangeSteps(message).step()
+      assert.strictEqual(hex(bytes!), hex(kv.encodeRangeResponse(message)), `seed ${seed}`)
+    }
+    const one = { key: random(1).bytes(10), createRevision: 1, modRevision: 2, version: 3, lease: 0n }
+    for (const [count, valueBytes, stepsMin] of [
+      [10_000, 10, 9],
+      [100, 100_000, 10]
+    ] as const) {
+      const kvs = Array.from({ length: count }, () => ({ ...one, value: new Uint8Array(valueBytes) }))
+      const message = { header: undefined, kvs, more: true, count: count + 1 }
+      const encoder = new RangeSteps(message)
+      let steps = 1
+      let bytes = encoder.step()
+      for (; bytes === undefined; steps++) bytes = encoder.step()
+      assert.isTrue(Buffer.from(bytes).equals(kv.encodeRangeResponse(message)))
+      assert.isAtLeast(steps, stepsMin)
+    }
+  })
 
   it("byte fields of a Buffer are plain Uint8Array views", () => {
     const { key } = kv.decodePutRequest(Buffer.from([10, 2, 7, 8]))

@@ -42,10 +42,10 @@ export const int64Length = (value: number): number => (value < 0 ? 10 : varintLe
 
 /** Bytes that `varint64(value)` takes. */
 export const varint64Length = (value: bigint): number => {
-  const bits = BigInt.asUintN(64, value)
-  if (bits <= 9007199254740991n) return varintLength(Number(bits))
-  if (bits < 1n << 56n) return 8
-  return bits < 1n << 63n ? 9 : 10
+  if (value < 0n) return 10
+  if (value <= 9007199254740991n) return varintLength(Number(value))
+  if (value < 0x100000000000000n) return 8
+  return value < 0x8000000000000000n ? 9 : 10
 }
 
 export class Writer {

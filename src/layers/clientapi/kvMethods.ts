@@ -8,17 +8,36 @@ import {
   decodePutRequest,
   decodeRangeRequest,
   encodeDeleteRangeResponse,
-  encodePutResponse,
-  encodeRangeResponse
+  encodePutResponse
 } from "../../core/wire/codec/kv.ts"
+import { RangeSteps } from "../../core/wire/codec/rangeSteps.ts"
 import { decodeTxnRequest, encodeTxnResponse } from "../../core/wire/codec/txn.ts"
 import { errors } from "../../core/wire/errors.ts"
+import type { RangeResponse } from "../../core/wire/messages.ts"
 import type { UnaryReply } from "../../services/ClientApi.ts"
 import type { Kv, Reply } from "../../services/Kv.ts"
 import type { Metrics } from "../../services/Metrics.ts"
 import { decoded } from "./decode.ts"
 
 export type UnaryMethod = (request: Uint8Array, reply: UnaryReply) => void
+
+type Encode<Response> = (response: Response, send: (bytes: Uint8Array) => void) => void
+
+const atOnce =
+  <Response>(encode: (response: Response) => Uint8Array): Encode<Response> =>
+  (response, send) =>
+    send(encode(response))
+
+/** A big answer is encoded bit by bit, so that the others are not kept waiting. */
+const encodeRange: Encode<RangeResponse> = (response, send) => {
+  const steps = new RangeSteps(response)
+  const go = (): void => {
+    const bytes = steps.step()
+    if (bytes === undefined) setImmediate(go)
+    else send(bytes)
+  }
+  go()
+}
 
 /** How a request ended, for the counters. */
 type Done = (result: "success" | "error") => void
@@ -53,7 +72,7 @@ export const kvMethods = (
     readonly message: string
     readonly decode: (bytes: Uint8Array) => Request
     readonly call: (request: Request, reply: Reply<Response>) => void
-    readonly encode: (response: Response) => Uint8Array
+    readonly encode: (response: Response, send: (bytes: Uint8Array) => void) => void
     readonly limited: boolean
   }): UnaryMethod => {
     const begin = timer(options.kind)
@@ -67,7 +86,7 @@ export const kvMethods = (
       const answer: Reply<Response> = {
         succeed: (response) => {
           done("success")
-          reply.succeed(options.encode(response))
+          options.encode(response, reply.succeed)
         },
         fail
       }
@@ -83,7 +102,7 @@ export const kvMethods = (
         message: "RangeRequest",
         decode: decodeRangeRequest,
         call: kv.range,
-        encode: encodeRangeResponse,
+        encode: encodeRange,
         limited: false
       })
     ],
@@ -94,7 +113,7 @@ export const kvMethods = (
         message: "PutRequest",
         decode: decodePutRequest,
         call: kv.put,
-        encode: encodePutResponse,
+        encode: atOnce(encodePutResponse),
         limited: true
       })
     ],
@@ -105,7 +124,7 @@ export const kvMethods = (
         message: "DeleteRangeRequest",
         decode: decodeDeleteRangeRequest,
         call: kv.deleteRange,
-        encode: encodeDeleteRangeResponse,
+        encode: atOnce(encodeDeleteRangeResponse),
         limited: true
       })
     ],
@@ -116,7 +135,7 @@ export const kvMethods = (
         message: "TxnRequest",
         decode: decodeTxnRequest,
         call: kv.txn,
-        encode: encodeTxnResponse,
+        encode: atOnce(encodeTxnResponse),
         limited: true
       })
     ],
@@ -127,7 +146,7 @@ export const kvMethods = (
         message: "CompactionRequest",
         decode: decodeCompactionRequest,
         call: kv.compact,
-        encode: encodeHeaderResponse,
+        encode: atOnce(encodeHeaderResponse),
         limited: true
       })
     ]

@@ -108,6 +108,8 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
         const wanted = watches.wanted()
         if (wanted === undefined) {
           yield* behind.await
+          // The latch resumes this task inside the call that opened it: let that call finish first.
+          yield* Effect.yieldNow
           continue
         }
         const recent = watches.recent(wanted)

@@ -31,7 +31,7 @@ export interface WatchesOptions {
   readonly batchRevisions: number
   /** Answers that may wait on a stream whose receiver does not read. */
   readonly waitingAnswers: number
-  /** Called when there is something to catch up. */
+  /** Called when there is something to catch up; must not do it before it returns. */
   readonly onBehind: () => void
   /** Called when a stream has its first watch that wants progress notifications. */
   readonly onNotified: () => void
@@ -257,8 +257,8 @@ export class Watches {
     // Not live yet for an old start, but nothing is published before this returns.
     stream.outbox.push(responseOf(this.#options.header(this.#revision), id, { created: true }))
     if (watch.state === "ended" || start > this.#revision) return
-    this.#fallBehind(watch, start)
     if (start < this.#floor) this.#endCompacted(watch)
+    else this.#fallBehind(watch, start)
   }
 
   /** Rule W3. */

@@ -9,7 +9,7 @@ import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
 import * as CompactorLocal from "../layers/CompactorLocal.ts"
-// import * as ElectionHttp from "../layers/ElectionHttp.ts"
+import * as ElectionHttp from "../layers/ElectionHttp.ts"
 import * as ElectorBucket from "../layers/ElectorBucket.ts"
 import * as HealthHttp from "../layers/HealthHttp.ts"
 import * as HistoryBucket from "../layers/HistoryBucket.ts"
@@ -24,7 +24,7 @@ import * as MetricsPrometheus from "../layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../layers/NodeStatusMemory.ts"
 import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
 import * as ObjectStoreS3 from "../layers/ObjectStoreS3.ts"
-// import * as PeerListenerGrpc from "../layers/PeerListenerGrpc.ts"
+import * as PeerListenerGrpc from "../layers/PeerListenerGrpc.ts"
 import * as ReignBucket from "../layers/ReignBucket.ts"
 import * as ReplicatorStore from "../layers/ReplicatorStore.ts"
 import * as SettingsValue from "../layers/SettingsValue.ts"
@@ -74,8 +74,8 @@ export const layer = (settings: SettingsShape) =>
 export const daemon = (settings: SettingsShape) => {
   const identity = settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer
   const clients = ClientApiGrpc.layer().pipe(Layer.provide(ClientApiEtcd.layer), Layer.provideMerge(node(settings)))
-  // const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
-  return Layer.mergeAll(clients).pipe(
+  const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
+  return Layer.mergeAll(clients, election, PeerListenerGrpc.layer).pipe(
     Layer.provideMerge(cluster(settings)),
     Layer.provideMerge(identity),
     // The certificates are checked and the health port is open before anything else is touched.

@@ -41,8 +41,8 @@ const make = Effect.fnUntraced(function* ({ makeIncarnation = randomIncarnation,
       .pipe(
         Effect.timeoutOption(closeTimeout),
         Effect.ignore,
-        Effect.andThen(Effect.promise(() => worker.terminate())),
-        Effect.andThen(Effect.sync(() => requests.end("the local store is closed")))
+        Effect.andThen(Effect.sync(() => requests.end("the local store is closed"))),
+        Effect.andThen(Effect.promise(() => worker.terminate()))
       )
   ).pipe(Effect.map(({ requests }) => requests))
 
@@ -54,7 +54,6 @@ const make = Effect.fnUntraced(function* ({ makeIncarnation = randomIncarnation,
     opened: toOpened(opening),
     path,
     append: (entries, commitIndex) => {
-      if (entries.length === 0) return Effect.void
       const bytesMax = entriesBytesMax(entries)
       return Effect.asVoid(
         requests.call("append", [commitIndex], "", { bytesMax, encode: () => encodeEntries(entries, bytesMax) })

@@ -75,90 +75,93 @@ export interface RecordPage {
   readonly done: boolean
 }
 
-export class LocalStore extends Context.Service<LocalStore, {
-  readonly opened: Opened
-  /** File name or `:memory:`, for messages. */
-  readonly path: string
-  /**
-   * Appends entries behind the last one, in one transaction, fsynced. `commitIndex` is stored along, lazily (never
-   * above the last entry, never going back). Asserts contiguity: the first entry's index is last + 1, every record
-   * carries its entry's index, term and revision, and `sub` counts from 0.
-   */
-  readonly append: (entries: ReadonlyArray<Entry>, commitIndex: number) => Effect.Effect<void, LocalStoreFailed>
-  /** Where the log stands now. */
-  readonly bounds: Effect.Effect<Bounds, LocalStoreFailed>
-  /** Drops every entry at or above `index`. Asserts that none is known to be committed or lies below `firstIndex`. */
-  readonly truncateFrom: (index: number) => Effect.Effect<void, LocalStoreFailed>
-  /** Drops the whole log and history, keeps incarnation, promises and facts; `restore` or `append` then fill it. */
-  readonly clear: Effect.Effect<void, LocalStoreFailed>
-  /**
-   * Loads one slice of a snapshot into an empty store (rows need not be contiguous, ops included). After the last slice
-   * (`end` given) the log's last position is `end`, `firstIndex` is `end.index + 1` and the commit index `end.index`.
-   * A restore that was not finished before the process ended leaves an empty store.
-   */
-  readonly restore: (
-    records: ReadonlyArray<LogRecord>,
-    end: { readonly position: Position; readonly revision: number; readonly floor: number } | undefined
-  ) => Effect.Effect<void, LocalStoreFailed>
-  /**
-   * Entries from `fromIndex`, ascending, at most `maxEntries` and about `maxBytes` (at least one). [] at the end, and
-   * below `firstIndex`, where the log is not complete. Keys and values of all reads are views of one buffer a page.
-   */
-  readonly entries: (
-    fromIndex: number,
-    maxEntries: number,
-    maxBytes: number
-  ) => Effect.Effect<ReadonlyArray<Entry>, LocalStoreFailed>
-  /** Term of the entry at `index`, which may be `firstIndex - 1`; undefined when the log does not hold it. */
-  readonly termAt: (index: number) => Effect.Effect<number | undefined, LocalStoreFailed>
-  /**
-   * Key changes (no ops, no `_netsy`) with `fromRevision` ≤ revision ≤ `toRevision`, ascending by (revision, sub), whole
-   * revisions only, at least one revision when there is one; stops after the revision that passes `maxBytes`.
-   */
-  readonly changes: (
-    fromRevision: number,
-    toRevision: number,
-    maxBytes: number
-  ) => Effect.Effect<ReadonlyArray<LogRecord>, LocalStoreFailed>
-  /** Versions by exact (key, revision), in the order asked; the last sub of that revision; undefined where absent. */
-  readonly versions: (
-    wanted: ReadonlyArray<{ readonly key: Uint8Array; readonly revision: number }>
-  ) => Effect.Effect<ReadonlyArray<LogRecord | undefined>, LocalStoreFailed>
-  /**
-   * A consistent view of every stored record (ops included) with index ≤ `upToIndex`, in (index, sub) order, page by page,
-   * while appends go on. `count` is the number of records, `changeCount` that of key changes among them (all but the `op`
-   * records; `_netsy` counts), which a snapshot's header must know before the first record. `close` ends the view. At most 8 views are open at a time.
-   */
-  readonly view: (upToIndex: number) => Effect.Effect<
-    {
-      readonly count: number
-      readonly changeCount: number
-      readonly next: (maxRecords: number, maxBytes: number) => Effect.Effect<RecordPage, LocalStoreFailed>
-      readonly close: Effect.Effect<void>
-    },
-    LocalStoreFailed
-  >
-  /** Durable when it succeeds. Asserts that neither promise goes back. */
-  readonly promise: (promises: Promises) => Effect.Effect<void, LocalStoreFailed>
-  /** Takes a new incarnation (`starts` becomes 1) and keeps log and promises: for a disk put back to an older state. */
-  readonly newIncarnation: Effect.Effect<string, LocalStoreFailed>
-  /** Durably notes that this database is not to be used again: the next open sets it aside with this reason. */
-  readonly abandon: (reason: string) => Effect.Effect<void, LocalStoreFailed>
-  /** Moves the floor to `revision` and removes rows no reader at or above it can see (rule C2), in bounded steps. */
-  readonly compact: (revision: number) => Effect.Effect<{ readonly removed: number }, LocalStoreFailed>
-  /**
-   * Rows of `opened.imported` with revision ≥ `fromRevision`, ascending: index = revision, term 0, sub 0; [] at the end
-   * and when there is none. At most `maxRecords` and about 16 MiB. Gaps are the caller's to judge.
-   */
-  readonly readImported: (
-    fromRevision: number,
-    maxRecords: number
-  ) => Effect.Effect<ReadonlyArray<LogRecord>, LocalStoreFailed>
-  /** What the bucket lacked has been imported durably: the old database is never offered again. */
-  readonly importDone: Effect.Effect<void, LocalStoreFailed>
-  /** Small facts by name, durable. Names begin with a letter. */
-  readonly getMeta: (name: string) => Effect.Effect<Uint8Array | undefined, LocalStoreFailed>
-  readonly setMeta: (name: string, value: Uint8Array) => Effect.Effect<void, LocalStoreFailed>
-  /** Bytes of the database file(s), and bytes in use. */
-  readonly size: Effect.Effect<{ readonly total: number; readonly inUse: number }, LocalStoreFailed>
-}>()("netsy/services/LocalStore") {}
+export class LocalStore extends Context.Service<
+  LocalStore,
+  {
+    readonly opened: Opened
+    /** File name or `:memory:`, for messages. */
+    readonly path: string
+    /**
+     * Appends entries behind the last one, in one transaction, fsynced. `commitIndex` is stored along, lazily (never
+     * above the last entry, never going back). Asserts contiguity: the first entry's index is last + 1, every record
+     * carries its entry's index, term and revision, and `sub` counts from 0. Without entries it stores the commit index.
+     */
+    readonly append: (entries: ReadonlyArray<Entry>, commitIndex: number) => Effect.Effect<void, LocalStoreFailed>
+    /** Where the log stands now. */
+    readonly bounds: Effect.Effect<Bounds, LocalStoreFailed>
+    /** Drops every entry at or above `index`. Asserts that none is known to be committed or lies below `firstIndex`. */
+    readonly truncateFrom: (index: number) => Effect.Effect<void, LocalStoreFailed>
+    /** Drops the whole log and history, keeps incarnation, promises and facts; `restore` or `append` then fill it. */
+    readonly clear: Effect.Effect<void, LocalStoreFailed>
+    /**
+     * Loads one slice of a snapshot into an empty store (rows need not be contiguous, ops included). After the last slice
+     * (`end` given) the log's last position is `end`, `firstIndex` is `end.index + 1` and the commit index `end.index`.
+     * A restore that was not finished before the process ended leaves an empty store.
+     */
+    readonly restore: (
+      records: ReadonlyArray<LogRecord>,
+      end: { readonly position: Position; readonly revision: number; readonly floor: number } | undefined
+    ) => Effect.Effect<void, LocalStoreFailed>
+    /**
+     * Entries from `fromIndex`, ascending, at most `maxEntries` and about `maxBytes` (at least one). [] at the end, and
+     * below `firstIndex`, where the log is not complete. Keys and values of all reads are views of one buffer a page.
+     */
+    readonly entries: (
+      fromIndex: number,
+      maxEntries: number,
+      maxBytes: number
+    ) => Effect.Effect<ReadonlyArray<Entry>, LocalStoreFailed>
+    /** Term of the entry at `index`, which may be `firstIndex - 1`; undefined when the log does not hold it. */
+    readonly termAt: (index: number) => Effect.Effect<number | undefined, LocalStoreFailed>
+    /**
+     * Key changes (no ops, no `_netsy`) with `fromRevision` ≤ revision ≤ `toRevision`, ascending by (revision, sub), whole
+     * revisions only, at least one revision when there is one; stops after the revision that passes `maxBytes`.
+     */
+    readonly changes: (
+      fromRevision: number,
+      toRevision: number,
+      maxBytes: number
+    ) => Effect.Effect<ReadonlyArray<LogRecord>, LocalStoreFailed>
+    /** Versions by exact (key, revision), in the order asked; the last sub of that revision; undefined where absent. */
+    readonly versions: (
+      wanted: ReadonlyArray<{ readonly key: Uint8Array; readonly revision: number }>
+    ) => Effect.Effect<ReadonlyArray<LogRecord | undefined>, LocalStoreFailed>
+    /**
+     * A consistent view of every stored record (ops included) with index ≤ `upToIndex`, in (index, sub) order, page by page,
+     * while appends go on. `count` is the number of records, `changeCount` that of key changes among them (all but the `op`
+     * records; `_netsy` counts), which a snapshot's header must know before the first record. `close` ends the view. At most 8 views are open at a time.
+     */
+    readonly view: (upToIndex: number) => Effect.Effect<
+      {
+        readonly count: number
+        readonly changeCount: number
+        readonly next: (maxRecords: number, maxBytes: number) => Effect.Effect<RecordPage, LocalStoreFailed>
+        readonly close: Effect.Effect<void>
+      },
+      LocalStoreFailed
+    >
+    /** Durable when it succeeds. Asserts that neither promise goes back. */
+    readonly promise: (promises: Promises) => Effect.Effect<void, LocalStoreFailed>
+    /** Takes a new incarnation (`starts` becomes 1) and keeps log and promises: for a disk put back to an older state. */
+    readonly newIncarnation: Effect.Effect<string, LocalStoreFailed>
+    /** Durably notes that this database is not to be used again: the next open sets it aside with this reason. */
+    readonly abandon: (reason: string) => Effect.Effect<void, LocalStoreFailed>
+    /** Moves the floor to `revision` and removes rows no reader at or above it can see (rule C2), in bounded steps. */
+    readonly compact: (revision: number) => Effect.Effect<{ readonly removed: number }, LocalStoreFailed>
+    /**
+     * Rows of `opened.imported` with revision ≥ `fromRevision`, ascending: index = revision, term 0, sub 0; [] at the end
+     * and when there is none. At most `maxRecords` and about 16 MiB. Gaps are the caller's to judge.
+     */
+    readonly readImported: (
+      fromRevision: number,
+      maxRecords: number
+    ) => Effect.Effect<ReadonlyArray<LogRecord>, LocalStoreFailed>
+    /** What the bucket lacked has been imported durably: the old database is never offered again. */
+    readonly importDone: Effect.Effect<void, LocalStoreFailed>
+    /** Small facts by name, durable. Names begin with a letter. */
+    readonly getMeta: (name: string) => Effect.Effect<Uint8Array | undefined, LocalStoreFailed>
+    readonly setMeta: (name: string, value: Uint8Array) => Effect.Effect<void, LocalStoreFailed>
+    /** Bytes of the database file(s), and bytes in use. */
+    readonly size: Effect.Effect<{ readonly total: number; readonly inUse: number }, LocalStoreFailed>
+  }
+>()("netsy/services/LocalStore") {}

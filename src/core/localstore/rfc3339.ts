@@ -32,7 +32,7 @@ export const fileStamp = (epochMillis: number): string => {
   const seconds = Math.floor(epochMillis / 1000)
   const days = Math.floor(seconds / secondsPerDay)
   const inDay = seconds - days * secondsPerDay
-  let year = 1970 + Math.floor(days / 366)
+  let year = 1970 + Math.floor(days / (days < 0 ? 365 : 366))
   while (daysSince1970(year + 1, 1, 1) <= days) year++
   let month = 1
   while (month < 12 && daysSince1970(year, month + 1, 1) <= days) month++

@@ -24,6 +24,8 @@ export interface ClientApiGrpcOptions {
   readonly http1?: Http1Handler
   /** Default 10,000. */
   readonly connectionsMax?: number
+  /** Time for the TLS handshake or the first bytes of a connection. Default 10,000. */
+  readonly firstBytesMillis?: number
   /** Time for calls under way when the port closes. Default 5,000. */
   readonly stopMillis?: number
 }
@@ -55,6 +57,7 @@ export const layer = (
         identity: yield* Identity,
         log,
         connectionsMax: options.connectionsMax ?? 10_000,
+        firstBytesMillis: options.firstBytesMillis ?? 10_000,
         stopMillis,
         http2: grpc.take,
         http1: http1.take,

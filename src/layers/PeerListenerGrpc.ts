@@ -15,6 +15,7 @@ import { listen } from "./clientapi/listener.ts"
 import { formatAddress } from "./clientapi/port.ts"
 
 const connectionsMax = 1_000
+const firstBytesMillis = 10_000
 const stopMillis = 1_000
 
 export const layer: Layer.Layer<PeerListener, ListenFailed, Identity | Settings | Log> = Layer.effect(
@@ -46,6 +47,7 @@ export const layer: Layer.Layer<PeerListener, ListenFailed, Identity | Settings 
       identity: yield* Identity,
       log,
       connectionsMax,
+      firstBytesMillis,
       stopMillis,
       http2: (socket) => {
         server.emit("connection", socket)

@@ -2,7 +2,7 @@
 import { connect as connectHttp2 } from "node:http2"
 import { connect as connectTcp, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { Etcd3 } from "etcd3"
 import {
   decodePutResponse,
@@ -408,6 +408,48 @@ describe("ClientApiGrpc", () => {
       })
       assert.isTrue(refused)
     })
+  )
+
+  it.live("a call that is under way when the port closes is still answered", () => {
+    const held: Array<() => void> = []
+    return Effect.gen(function* () {
+      const written = yield* Effect.gen(function* () {
+        const client = yield* connect(yield* address)
+        const call = yield* Effect.forkChild(client.call(put, encodePutRequest(putOf("a", key("1")))))
+        yield* eventually("held", () => held.length === 1)
+        setTimeout(() => held[0]!(), 300)
+        return call
+      }).pipe(Effect.provide(world({ watched: { barriers: 0, held } })))
+      assert.strictEqual(decodePutResponse(yield* Fiber.join(written)).header?.revision, 2)
+    })
+  })
+
+  it.live("a call that takes longer than the port's time to close is cut off", () => {
+    const held: Array<() => void> = []
+    return Effect.gen(function* () {
+      const outcome = yield* Effect.gen(function* () {
+        const client = yield* connect(yield* address)
+        const call = yield* Effect.forkChild(Effect.flip(client.call(put, encodePutRequest(putOf("a", key("1"))))))
+        yield* eventually("held", () => held.length === 1)
+        return call
+      }).pipe(Effect.provide(world({ watched: { barriers: 0, held } }, { stopMillis: 100 })))
+      const error = yield* Fiber.join(outcome)
+      assert.notStrictEqual(error.code, Code.DeadlineExceeded)
+      // An answer after the end is for nobody.
+      held[0]!()
+    })
+  })
+
+  it.live("a connection that does not say what it wants in time is closed", () =>
+    Effect.gen(function* () {
+      const { port } = yield* address
+      for (const input of ["", "PR"]) {
+        const socket = yield* tcp(port)
+        socket.resume()
+        socket.write(input)
+        yield* eventually("closed", () => socket.destroyed || socket.readableEnded)
+      }
+    }).pipe(Effect.provide(world({}, { firstBytesMillis: 100 })))
   )
 
   it.live("a port that is taken is named", () =>

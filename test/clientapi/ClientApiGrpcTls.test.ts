@@ -51,7 +51,7 @@ const withNode = <A, E>(
     const identity = secure(made)
     const lines: Array<MemoryLine> = []
     const names: Array<string | undefined> = []
-    const world = ClientApiGrpc.layer({ stopMillis: 500 }).pipe(
+    const world = ClientApiGrpc.layer({ stopMillis: 500, firstBytesMillis: 2_000 }).pipe(
       Layer.provide(Layer.merge(callers(names), identity.layer)),
       Layer.provide(ground({ ...options, lines }))
     )
@@ -166,13 +166,13 @@ describe("ClientApiGrpc with TLS", () => {
             }),
             (socket) => Effect.sync(() => socket.destroy())
           )
-        // Stays open until the handshake's time is over.
-        yield* open("\u0016\u0003\u0001")
+        const slow = yield* open("\u0016\u0003\u0001")
         for (const input of ["GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\u0000".repeat(1000)]) {
           const socket = yield* open(input)
           yield* eventually("closed", () => socket.destroyed || socket.readableEnded)
         }
         assert.isAtLeast(refusals(lines).length, 3)
+        yield* eventually("the handshake's time is over", () => slow.destroyed || slow.readableEnded)
         const client = yield* connect({ host: "", port }, credentials(made, made.client))
         yield* client.call(range, get)
       })

@@ -67,9 +67,12 @@ export const settings: SettingsShape = {
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
-/** `_netsy` of the tests: barriers that were asked for. */
+/** What the test sees and says of the store. */
 export interface Watched {
+  /** How often a read barrier was asked for. */
   barriers: number
+  /** Puts that wait to be called; without the array they are answered at once. */
+  readonly held?: Array<() => void>
 }
 
 export const kv = (watched: Watched = { barriers: 0 }): Layer.Layer<Kv, never, NodeStatus> =>
@@ -127,10 +130,12 @@ export const kv = (watched: Watched = { barriers: 0 }): Layer.Layer<Kv, never, N
         put: (request, reply) => {
           revision++
           const answer = evaluate({ kind: "put", put: request })
-          // Later, as a write that is durable.
-          setImmediate(() => {
+          const done = (): void => {
             if (answer.kind === "put") reply.succeed(answer.put)
-          })
+          }
+          // Later, as a write that is durable.
+          if (watched.held === undefined) setImmediate(done)
+          else watched.held.push(done)
         },
         deleteRange: (request, reply) => {
           revision++

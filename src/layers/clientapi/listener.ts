@@ -12,8 +12,6 @@ import type { Log } from "../../services/Log.ts"
 import type { HostPort } from "../../services/Settings.ts"
 import { openPort } from "./port.ts"
 
-/** Time for the TLS handshake, and for the first bytes of a connection in plain text. */
-const firstBytesMillis = 10_000
 const keepAliveMillis = 30_000
 
 export interface ListenerOptions {
@@ -26,6 +24,8 @@ export interface ListenerOptions {
   readonly log: Log["Service"]
   /** Connections above this are closed at once. */
   readonly connectionsMax: number
+  /** Time for the TLS handshake, and for the first bytes of a connection in plain text. */
+  readonly firstBytesMillis: number
   /** How long connections may take to finish when the scope closes. */
   readonly stopMillis: number
   /** Takes a socket that speaks HTTP/2, with the name in its certificate (undefined in plain text). */
@@ -82,8 +82,8 @@ const sniff = (
     take(protocol, socket)
   }
   const onEnd = (): void => refuse("closed before the first request")
-  const onTimeout = (): void => refuse(`nothing to go by within ${firstBytesMillis} ms`)
-  socket.setTimeout(firstBytesMillis)
+  const onTimeout = (): void => refuse(`nothing to go by within ${options.firstBytesMillis} ms`)
+  socket.setTimeout(options.firstBytesMillis)
   socket.on("timeout", onTimeout)
   socket.on("end", onEnd)
   socket.on("readable", onReadable)
@@ -186,7 +186,7 @@ const makeTls = (options: ListenerOptions, authenticated: (socket: TLSSocket) =>
     requestCert: true,
     // Node closes such connections without a word; `authenticated` does the same and says why.
     rejectUnauthorized: false,
-    handshakeTimeout: firstBytesMillis
+    handshakeTimeout: options.firstBytesMillis
   })
   server.on("secureConnection", authenticated)
   server.on("tlsClientError", (error, socket) => {

@@ -1,0 +1,40 @@
+/** Runs the node, or a subcommand, until it ends by itself or by a signal. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Cause, Effect, Exit } from "effect"
+import { version } from "../core/version.ts"
+import { ClientListener } from "../services/ClientListener.ts"
+import { Log } from "../services/Log.ts"
+import type { SettingsShape } from "../services/Settings.ts"
+import { Supervisor } from "../services/Supervisor.ts"
+import { daemon } from "./node.ts"
+
+/** A clean stop exits with 0, whatever ended the node otherwise with 1. */
+const teardown = <E, A>(exit: Exit.Exit<A, E>, onExit: (code: number) => void): void =>
+  onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+
+const untilEnd = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const log = yield* Log
+    const { address } = yield* ClientListener
+    for (const warning of warnings) log.warn("configuration", { warning })
+    log.info("netsy_ready", { version, client: `${address.host}:${address.port}`, storage: settings.storage.provider })
+    return yield* (yield* Supervisor).ended
+  })
+
+export const runDaemon = (settings: SettingsShape, warnings: ReadonlyArray<string>): void =>
+  untilEnd(settings, warnings).pipe(
+    Effect.provide(daemon(settings)),
+    Effect.tapCause((cause) =>
+      Effect.sync(() => {
+        if (Cause.hasInterruptsOnly(cause)) return
+        const error = Cause.squash(cause)
+        process.stderr.write(`netsy: stopped: ${error instanceof Error ? error.message : String(error)}\n`)
+      })
+    ),
+    NodeRuntime.runMain({ disableErrorReporting: true, teardown })
+  )
+
+export const runInspect = async (argv: ReadonlyArray<string>): Promise<void> => {
+  const { inspect } = await import("./inspect.ts")
+  NodeRuntime.runMain(inspect(argv), { disableErrorReporting: true, teardown })
+}

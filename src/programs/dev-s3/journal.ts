@@ -21,6 +21,8 @@ export interface ObjectMeta {
   readonly checksums: Readonly<Record<string, string>>
 }
 
+export type JournalEntry = Pick<ObjectMeta, "etag" | "modifiedMillis" | "headers" | "checksums">
+
 /** Identifies one content of a file: inode, modification time in nanoseconds, size. */
 export type FileVersion = string
 
@@ -41,7 +43,7 @@ interface Line {
 
 const name = "journal.jsonl"
 
-const lineOf = (bucket: string, key: string, version: FileVersion, meta: ObjectMeta): string => {
+const lineOf = (bucket: string, key: string, version: FileVersion, meta: JournalEntry): string => {
   const line: Line = {
     b: bucket,
     k: key,
@@ -53,8 +55,6 @@ const lineOf = (bucket: string, key: string, version: FileVersion, meta: ObjectM
   }
   return `${JSON.stringify(line)}\n`
 }
-
-export type JournalEntry = Pick<ObjectMeta, "etag" | "modifiedMillis" | "headers" | "checksums">
 
 /** Everything the journal in `folder` knows, by bucket, key and version. Torn or foreign lines are passed over. */
 export const readJournal = (folder: string): ((bucket: string, key: string, version: FileVersion) => JournalEntry | undefined) => {
@@ -97,7 +97,7 @@ export class Journal {
     return this.#lines
   }
 
-  append(bucket: string, key: string, version: FileVersion, meta: ObjectMeta): void {
+  append(bucket: string, key: string, version: FileVersion, meta: JournalEntry): void {
     writeSync(this.#fd, lineOf(bucket, key, version, meta))
     this.#lines++
   }

@@ -3,10 +3,9 @@
  * checks, renames, the index) are synchronous, so two requests can never be between a check and its write.
  * A file takes its name only when it is complete: killing the process never leaves half an object.
  */
-import { createHash, randomBytes } from "node:crypto"
+import { createHash } from "node:crypto"
 import {
   closeSync,
-  existsSync,
   fsync,
   fsyncSync,
   lstatSync,
@@ -67,6 +66,7 @@ export class Storage {
   readonly #journal: Journal
   readonly #fsync: boolean
   #sequence = 0
+  #temporaryFiles = 0
   #deleted = new Map<string, number>()
 
   constructor(dir: string, options: { readonly fsync: boolean }) {
@@ -135,7 +135,7 @@ export class Storage {
     try {
       return openSync(this.pathOf(bucketName, meta), "r")
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error
+      if (codeOf(error) !== "ENOENT") throw error
       const bucket = this.bucket(bucketName)
       bucket.objects.delete(key)
       bucket.sorted = undefined
@@ -154,7 +154,8 @@ export class Storage {
   }
 
   temporaryFile(): string {
-    return join(this.temporaryFolder, randomBytes(12).toString("hex"))
+    // The folder is emptied at start: a number is enough.
+    return join(this.temporaryFolder, String(++this.#temporaryFiles))
   }
 
   /** Takes `content` over as the object, if the conditions hold at this moment. */
@@ -187,12 +188,12 @@ export class Storage {
       this.#check(bucket, key, conditions, begun)
       const version = fileVersion(fd)
       const previous = bucket.objects.get(key)
-      const path = previous?.meta.path ?? this.#freePath(bucket, key)
       const size = "file" in content ? content.size : content.bytes.length
-      const meta: ObjectMeta = { path, size, modifiedMillis: nowMillis, ...description }
-      this.#journal.append(bucketName, key, version, meta)
-      this.#rename(file, join(this.#dir, bucketName, path))
+      const described = { size, modifiedMillis: nowMillis, ...description }
+      this.#journal.append(bucketName, key, version, described)
+      const path = this.#moveTo(bucket, previous?.meta.path ?? pathOfKey(key), file)
       moved = true
+      const meta: ObjectMeta = { path, ...described }
       bucket.objects.set(key, { meta, version })
       if (previous === undefined) bucket.sorted = undefined
       if (this.#journal.lines > 10_000 + 2 * bucket.objects.size) this.#journal.rewrite(this.#all())
@@ -229,37 +230,44 @@ export class Storage {
     }
   }
 
-  /** Where a new object goes; makes room where a file is in the way of a folder or the other way round. */
-  #freePath(bucket: Bucket, key: string): string {
-    const path = pathOfKey(key)
-    if (isFolder(join(this.#dir, bucket.name, path))) return path + besideFolder
+  /** Gives the file its name; makes room where a file is in the way of a folder or the other way round. */
+  #moveTo(bucket: Bucket, path: string, file: string): string {
+    const target = join(this.#dir, bucket.name, path)
+    try {
+      renameSync(file, target)
+      return path
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === "EISDIR") return this.#moveTo(bucket, path + besideFolder, file)
+      if (code !== "ENOENT" && code !== "ENOTDIR") throw error
+    }
+    this.#makeFolder(bucket, dirname(path))
+    renameSync(file, target)
     return path
   }
 
-  #rename(from: string, to: string): void {
+  /** `path` below the bucket's folder. */
+  #makeFolder(bucket: Bucket, path: string): void {
+    const folder = join(this.#dir, bucket.name, path)
     try {
-      renameSync(from, to)
+      mkdirSync(folder)
+      return
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code
-      if (code !== "ENOENT" && code !== "ENOTDIR") throw error
-      this.#makeFolder(dirname(to))
-      renameSync(from, to)
-    }
-  }
-
-  #makeFolder(folder: string): void {
-    if (isFolder(folder)) return
-    this.#makeFolder(dirname(folder))
-    if (existsSync(folder)) {
-      // An object has this name: it moves beside the folder.
-      const bucket = [...this.buckets.values()].find((each) => folder.startsWith(join(this.#dir, each.name) + "/"))!
-      const path = folder.slice(join(this.#dir, bucket.name).length + 1)
-      const key = keyOfPath(path)
-      const stored = bucket.objects.get(key)
-      renameSync(folder, folder + besideFolder)
-      if (stored !== undefined) {
-        bucket.objects.set(key, { ...stored, meta: { ...stored.meta, path: path + besideFolder } })
+      const code = codeOf(error)
+      if (code === "ENOENT" || code === "ENOTDIR") {
+        this.#makeFolder(bucket, dirname(path))
+        mkdirSync(folder)
+        return
       }
+      if (code !== "EEXIST") throw error
+    }
+    if (lstatSync(folder).isDirectory()) return
+    // An object has this name: it moves beside the folder.
+    const stored = bucket.objects.get(keyOfPath(path))
+    renameSync(folder, folder + besideFolder)
+    if (stored !== undefined) {
+      const meta = { ...stored.meta, path: path + besideFolder }
+      bucket.objects.set(keyOfPath(path), { ...stored, meta })
     }
     mkdirSync(folder)
   }
@@ -288,7 +296,7 @@ export class Storage {
   }
 }
 
-const isFolder = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code)
 
 const writeWhole = (fd: number, bytes: Buffer): void => {
   for (let offset = 0; offset < bytes.length; ) offset += writeSync(fd, bytes, offset)

@@ -46,10 +46,16 @@ const measure = (name: string, records: number, bytes: number, rounds: number, r
   for (let i = 0; i < rounds; i++) run()
   const seconds = (performance.now() - start) / 1000
   const perSecond = ((records * rounds) / seconds / 1000).toFixed(0)
-  console.log(`${name.padEnd(24)} ${perSecond.padStart(7)}k records/s  ${((bytes * rounds) / 1e6 / seconds).toFixed(0)} MB/s`)
+  console.log(
+    `${name.padEnd(24)} ${perSecond.padStart(7)}k records/s  ${((bytes * rounds) / 1e6 / seconds).toFixed(0)} MB/s`
+  )
 }
 
-for (const [count, valueBytes] of [[1000, 240], [64, 16384], [1, 240]] as const) {
+for (const [count, valueBytes] of [
+  [1000, 240],
+  [64, 16384],
+  [1, 240]
+] as const) {
   const entries = entriesOf(count, valueBytes)
   const { bytes } = encodeChunk(entries, facts, false)
   const rounds = Math.ceil(4e8 / bytes.length / 4)

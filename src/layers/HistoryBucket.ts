@@ -2,7 +2,7 @@
 import { Effect, Layer, Stream } from "effect"
 import { indexOfKey } from "../core/datafile/keys.ts"
 import { type ChunkFile, oldIdentity, type OldIdentity, sameOld, type SnapshotFile } from "../core/datafile/summary.ts"
-import { DataFileDamaged, FileKind } from "../core/datafile/types.ts"
+import { type DataFileDamaged, FileKind } from "../core/datafile/types.ts"
 import { overlaps } from "../core/log/overlaps.ts"
 import { findPath, isAbove, type PathFound, type Slice, termIn } from "../core/log/history.ts"
 import { type LogRecord, positionZero } from "../core/log/record.ts"
@@ -10,7 +10,16 @@ import { type BucketHistory, History, HistoryBroken, type HistoryError } from ".
 import { type NotFound, type ObjectInfo, ObjectStore } from "../services/ObjectStore.ts"
 import { decode } from "./datafile/decode.ts"
 import { entriesOfSlice, pagesOf } from "./datafile/entries.ts"
-import { Bodies, Knowledge, loadChunk, type LoadError, loadHeader, loadSnapshot, objectBytes, wholeBytesMax } from "./datafile/load.ts"
+import {
+  Bodies,
+  Knowledge,
+  loadChunk,
+  type LoadError,
+  loadHeader,
+  loadSnapshot,
+  objectBytes,
+  wholeBytesMax
+} from "./datafile/load.ts"
 
 const downloads = { concurrency: 16 } as const
 /** Readings of unchanged lists after which a broken path is an error. */
@@ -33,12 +42,12 @@ interface Reading {
 
 export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
   History,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* ObjectStore
     const knowledge = new Knowledge()
 
     const listAll = (prefix: string) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const objects: Array<ObjectInfo> = []
         let after: string | undefined
         do {
@@ -50,7 +59,7 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       })
 
     /** Chunks first: a chunk that vanishes in between is then behind a snapshot that the second list has. */
-    const listBoth = Effect.gen(function*() {
+    const listBoth = Effect.gen(function* () {
       const chunks = yield* listAll("chunks/")
       const snapshots = yield* listAll("snapshots/")
       knowledge.keepOnly([...chunks, ...snapshots])
@@ -58,7 +67,7 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
     })
 
     const loadAll = (lists: Lists, bodies: Bodies) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const snapshots = yield* Effect.forEach(lists.snapshots, (o) => loadSnapshot(store, knowledge, o), downloads)
         const top = snapshots.reduce((a, b) => (isAbove(b, a) ? b : a), { lastIndex: 0, lastTerm: 0 })
         // A chunk that ends at or below the highest snapshot matters only if its term is higher: the header tells.
@@ -71,7 +80,10 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
           downloads
         )
         const load = (objects: ReadonlyArray<ObjectInfo>) =>
-          Effect.map(Effect.forEach(objects, (o) => loadChunk(store, knowledge, bodies, o), downloads), (f) => f.flat())
+          Effect.map(
+            Effect.forEach(objects, (o) => loadChunk(store, knowledge, bodies, o), downloads),
+            (f) => f.flat()
+          )
         let chunks = yield* load(needed)
         let found: Found = findPath(chunks, snapshots)
         const whole = found.kind === "path" && found.skipped.length === 0
@@ -79,13 +91,16 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
           chunks = yield* load(lists.chunks)
           found = findPath(chunks, snapshots)
         }
-        yield* checkCopies(chunks.filter((c) => c.old), bodies)
+        yield* checkCopies(
+          chunks.filter((c) => c.old),
+          bodies
+        )
         return { lists, found, bodies }
       })
 
     /** Netsy 1.x may have written a revision into several chunks; the copies must agree. */
     const checkCopies = (chunks: ReadonlyArray<ChunkFile>, bodies: Bodies) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (const group of overlaps(chunks)) {
           const seen = new Map<number, { readonly key: string; readonly identity: OldIdentity }>()
           for (const key of new Set(group.map((c) => c.key))) {
@@ -95,7 +110,8 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
                   const identity = oldIdentity(record)
                   const other = seen.get(record.revision)
                   if (other === undefined) seen.set(record.revision, { key, identity })
-                  else if (!sameOld(other.identity, identity)) return Effect.fail(conflict(other.key, key, record.revision))
+                  else if (!sameOld(other.identity, identity))
+                    return Effect.fail(conflict(other.key, key, record.revision))
                 }
                 return Effect.void
               })
@@ -104,7 +120,11 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
         }
       })
 
-    const recordsOf = (key: string, kind: number, bodies: Bodies): Stream.Stream<ReadonlyArray<LogRecord>, LoadError> => {
+    const recordsOf = (
+      key: string,
+      kind: number,
+      bodies: Bodies
+    ): Stream.Stream<ReadonlyArray<LogRecord>, LoadError> => {
       const body = bodies.get(key)
       return (body === undefined ? objectBytes(store, key) : Stream.succeed(body)).pipe(
         decode(key, { kind }),
@@ -113,7 +133,7 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       )
     }
 
-    const reading: Effect.Effect<Reading, HistoryError> = Effect.gen(function*() {
+    const reading: Effect.Effect<Reading, HistoryError> = Effect.gen(function* () {
       let before: string | undefined
       let unchanged = 0
       for (;;) {
@@ -127,7 +147,8 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
           Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
         )
         if ("_tag" in result) {
-          if (unchanged >= readingsMax) return yield* new HistoryBroken({ key: result.key, reason: "is listed but not there" })
+          if (unchanged >= readingsMax)
+            return yield* new HistoryBroken({ key: result.key, reason: "is listed but not there" })
         } else if (result.found.kind !== "broken") return result
         else if (unchanged >= readingsMax) {
           const { key, tip, at } = result.found
@@ -199,7 +220,7 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       }
     })
 
-    const highestTerm = Effect.gen(function*() {
+    const highestTerm = Effect.gen(function* () {
       const lists = yield* listBoth
       const headers = yield* Effect.forEach(
         [...lists.chunks, ...lists.snapshots],

@@ -58,7 +58,8 @@ export const inspectStream = <E extends { readonly message: string }, R>(
           output.out(
             JSON.stringify({ verdict: "ok", records: recordsCount, ...(trailingBytes > 0 ? { trailingBytes } : {}) })
           )
-          if (trailingBytes > 0) output.error(`netsy inspect: ${source}: ${trailingBytes} bytes follow the footer; readers ignore them`)
+          if (trailingBytes > 0)
+            output.error(`netsy inspect: ${source}: ${trailingBytes} bytes follow the footer; readers ignore them`)
         }
         return output.drained
       })
@@ -85,7 +86,7 @@ const fileBytes = (path: string): Stream.Stream<Uint8Array, FileUnreadable> =>
 
 /** The same for an object of the bucket. */
 export const inspectKey = (key: string, output: Output): Effect.Effect<number, never, ObjectStore> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* ObjectStore
     return yield* inspectStream(key, Stream.unwrap(Effect.map(store.getStream(key), ({ body }) => body)), output)
   })
@@ -93,8 +94,14 @@ export const inspectKey = (key: string, output: Output): Effect.Effect<number, n
 const storeOf = (settings: SettingsShape) =>
   Layer.unwrap(
     settings.storage.provider === "directory"
-      ? Effect.map(Effect.promise(() => import("../layers/ObjectStoreDirectory.ts")), (module) => module.layer)
-      : Effect.map(Effect.promise(() => import("../layers/ObjectStoreS3.ts")), (module) => module.layer())
+      ? Effect.map(
+          Effect.promise(() => import("../layers/ObjectStoreDirectory.ts")),
+          (module) => module.layer
+        )
+      : Effect.map(
+          Effect.promise(() => import("../layers/ObjectStoreS3.ts")),
+          (module) => module.layer()
+        )
   ).pipe(Layer.provide(SettingsValue.layer(settings)))
 
 const standard: Output = {
@@ -108,7 +115,7 @@ const standard: Output = {
 
 /** The subcommand; sets the exit code of the process. */
 export const inspect = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     // `netsy inspect … | head`: the reader has seen enough.
     process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
     const target = argv[argv.length - 1]
@@ -145,4 +152,3 @@ export const inspect = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
       )
     )
   })
-

@@ -79,8 +79,8 @@ describe("chunks", () => {
 
   it("of a plain single-key history of the first term differ from Netsy's only in the header's term and first index", () => {
     const entries = (term: number) =>
-      [internal(term), record({ revision: 2, term }), record({ revision: 3, term, deleted: true, version: 0 })].map((r) =>
-        entry(r)
+      [internal(term), record({ revision: 2, term }), record({ revision: 3, term, deleted: true, version: 0 })].map(
+        (r) => entry(r)
       )
     const ours = encodeChunk(entries(1), facts)
     const theirs = encodeChunk(entries(0), { ...facts, term: 0 })
@@ -136,7 +136,10 @@ describe("chunks", () => {
   it("that a reader would refuse are not written", () => {
     assert.throws(() => encodeChunk([entry(record({ revision: 1 })), entry(record({ revision: 3 }))], facts), /entry 3/)
     assert.throws(() => encodeChunk([entry(record({ revision: 1, term: 2 }))], facts), /term 2/)
-    assert.throws(() => encodeChunk([entry(record({ revision: 5, index: 1 })), entry(record({ revision: 7, index: 2 }))], facts), /revision 7/)
+    assert.throws(
+      () => encodeChunk([entry(record({ revision: 5, index: 1 })), entry(record({ revision: 7, index: 2 }))], facts),
+      /revision 7/
+    )
     assert.throws(() => encodeChunk([], facts), /at least one/)
   })
 })
@@ -161,12 +164,20 @@ describe("snapshots", () => {
 
   it("begin with an op that states floor and revision, then hold what they were given", () => {
     const writer = new SnapshotWriter(snapshotFacts)
-    const bytes = concat(writer.header(), writer.records(records.slice(0, 1)), writer.records(records.slice(1)), writer.footer())
+    const bytes = concat(
+      writer.header(),
+      writer.records(records.slice(0, 1)),
+      writer.records(records.slice(1)),
+      writer.footer()
+    )
     const read = readPlain(bytes)
     assert.strictEqual(read.header.kind, FileKind.Snapshot)
     assert.deepStrictEqual([read.header.lastIndex, read.header.lastTerm, read.header.recordsCount], [12, 2, 4])
     const [state, ...rest] = read.records
-    assert.deepStrictEqual(state!.op, opRecord({ kind: "compaction", revision: 4, physical: false }, { revision: 9 }).op)
+    assert.deepStrictEqual(
+      state!.op,
+      opRecord({ kind: "compaction", revision: 4, physical: false }, { revision: 9 }).op
+    )
     assert.deepStrictEqual([state!.index, state!.term, state!.revision], [12, 2, 9])
     assert.deepStrictEqual(rest, records)
   })
@@ -198,7 +209,14 @@ describe("object keys", () => {
     assert.strictEqual(indexOfKey("chunks/2345/0000000000000012345.netsy"), 12345)
     assert.strictEqual(indexOfKey("chunks/7.netsy"), 7)
     assert.strictEqual(indexOfKey("snapshots/x/y/0012.netsy"), 12)
-    for (const key of ["chunks/a.netsy", "chunks/12", "chunks/12.netsy/", "chunks/-1.netsy", "chunks/0.netsy", "chunks/1.5.netsy"]) {
+    for (const key of [
+      "chunks/a.netsy",
+      "chunks/12",
+      "chunks/12.netsy/",
+      "chunks/-1.netsy",
+      "chunks/0.netsy",
+      "chunks/1.5.netsy"
+    ]) {
       assert.isUndefined(indexOfKey(key), key)
     }
   })

@@ -7,7 +7,19 @@ import { encodeChunk } from "../../src/core/datafile/writer.ts"
 import { Writer } from "../../src/core/wire/protobuf.ts"
 import { decode, type Part } from "../../src/layers/datafile/decode.ts"
 import { chunkBody } from "../../src/layers/datafile/zstd.ts"
-import { concat, damageOf, entry, facts, messagesOf, randomEntries, readPlain, record, seeded, toHex, utf8 } from "./support.ts"
+import {
+  concat,
+  damageOf,
+  entry,
+  facts,
+  messagesOf,
+  randomEntries,
+  readPlain,
+  record,
+  seeded,
+  toHex,
+  utf8
+} from "./support.ts"
 
 const randomChunk = (random: (below: number) => number, compress: boolean) => {
   const entries = randomEntries(random, 2 + random(12), 60)
@@ -60,7 +72,11 @@ describe("an uncompressed file", () => {
       else {
         const from = random(bytes.length)
         const to = from + random(20)
-        damaged = concat(bytes.subarray(0, from), random(2) === 0 ? new Uint8Array(0) : bytes.subarray(0, random(30)), bytes.subarray(to))
+        damaged = concat(
+          bytes.subarray(0, from),
+          random(2) === 0 ? new Uint8Array(0) : bytes.subarray(0, random(30)),
+          bytes.subarray(to)
+        )
       }
       if (toHex(damaged) === toHex(bytes)) continue
       tried++
@@ -146,7 +162,7 @@ const recordsIn = (parts: ReadonlyArray<Part>) => parts.flatMap((p) => (p.kind =
 
 describe("a compressed file", () => {
   it.effect("is read back as it was written, in pieces of any size", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (let seed = 1; seed <= 10; seed++) {
         const random = seeded(seed)
         const chunk = randomChunk(random, true)
@@ -156,20 +172,22 @@ describe("a compressed file", () => {
         assert.strictEqual(parts.at(-1)!.kind, "end")
         assert.strictEqual(recordsIn(parts).length, plain.length - 2)
       }
-    }))
+    })
+  )
 
   it.effect("may consist of several zstd frames", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const chunk = randomChunk(seeded(5), true)
       const body = chunk.bytes.subarray(chunk.headerBytes)
       const frames = [body.subarray(0, 50), body.subarray(50)].map((part) => new Uint8Array(zstdCompressSync(part)))
       const whole = yield* readStream(yield* chunkBody(chunk), 100)
       const parts = yield* readStream(concat(chunk.bytes.subarray(0, chunk.headerBytes), ...frames), 100)
       assert.deepStrictEqual(recordsIn(parts), recordsIn(whole))
-    }))
+    })
+  )
 
   it.effect("with bytes behind the last frame is read, and they are counted", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const chunk = randomChunk(seeded(5), true)
       const body = yield* chunkBody(chunk)
       for (const more of [utf8("more than a frame's magic"), utf8("four")]) {
@@ -178,10 +196,11 @@ describe("a compressed file", () => {
         assert.strictEqual(recordsIn(parts).length, messagesOf(chunk.bytes).length - 2)
         assert.isTrue(end.kind === "end" && end.end.trailingBytes === more.length)
       }
-    }))
+    })
+  )
 
   it.effect("reports a flipped bit or a cut, or decodes to the same records", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let reported = 0
       for (let seed = 1; seed <= 600; seed++) {
         const random = seeded(seed)
@@ -197,13 +216,15 @@ describe("a compressed file", () => {
         } else assert.deepStrictEqual(recordsIn(result.success), before, `seed ${seed}`)
       }
       assert.isAbove(reported, 500)
-    }))
+    })
+  )
 
   it.effect("carries the checksum of zstd, as Netsy's files do", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const chunk = randomChunk(seeded(6), true)
       const body = (yield* chunkBody(chunk)).slice()
       body[body.length - 1]! ^= 1
       assert.throws(() => zstdDecompressSync(body.subarray(chunk.headerBytes)), /checksum/)
-    }))
+    })
+  )
 })

@@ -21,7 +21,7 @@ const printer = () => {
 }
 
 const inspected = (bytes: Uint8Array) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { out, error, output } = printer()
     const code = yield* inspectStream("file.netsy", Stream.succeed(bytes), output)
     return { code, lines: out.map((line) => JSON.parse(line) as Record<string, unknown>), error }
@@ -29,7 +29,7 @@ const inspected = (bytes: Uint8Array) =>
 
 describe("netsy inspect", () => {
   it.effect("prints header, records as protobuf's JSON, footer and verdict", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { code, lines, error } = yield* inspected(golden("netsy-1x-chunk"))
       assert.strictEqual(code, 0)
       assert.deepStrictEqual(error, [])
@@ -56,43 +56,51 @@ describe("netsy inspect", () => {
         { footer: { recordsCrc: String(0xf242f4d8cb132993n), firstRevision: "1", lastRevision: "1" } },
         { verdict: "ok", records: 1 }
       ])
-    }))
+    })
+  )
 
   it.effect("decodes operations, and shows index, term and sub where they are not implied", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { lines } = yield* inspected(golden("chunk-zstd"))
       assert.deepStrictEqual(lines[5]!["sub"], "2")
       assert.deepStrictEqual(lines[5]!["term"], "1")
-      assert.deepStrictEqual([lines[8]!["index"], lines[8]!["op"]], ["6", { compaction: { revision: "3", physical: true } }])
+      assert.deepStrictEqual(
+        [lines[8]!["index"], lines[8]!["op"]],
+        ["6", { compaction: { revision: "3", physical: true } }]
+      )
       assert.isUndefined(lines[8]!["term"])
-    }))
+    })
+  )
 
   it.effect("never prints a password's hash", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { lines } = yield* inspected(golden("ops"))
       assert.notMatch(JSON.stringify(lines), new RegExp(btoa("$2a$10$hash").slice(0, 8)))
       assert.match(JSON.stringify(lines), /"userAdd":\{"name":"alice"\}/)
-    }))
+    })
+  )
 
   it.effect("says what is damaged and where, after what could be read, and fails", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { code, lines, error } = yield* inspected(golden("truncated"))
       assert.strictEqual(code, 1)
       assert.deepStrictEqual(lines.at(-1), { verdict: "damaged", check: "truncated", offset: 1037 })
       assert.strictEqual(lines.length, 21)
       assert.match(error[0]!, /file\.netsy: truncated at byte 1037: the file ends after 19 of 30 records/)
-    }))
+    })
+  )
 
   it.effect("mentions bytes behind the footer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { code, lines, error } = yield* inspected(concat(golden("chunk"), utf8("tail")))
       assert.strictEqual(code, 0)
       assert.deepStrictEqual(lines.at(-1), { verdict: "ok", records: 9, trailingBytes: 4 })
       assert.match(error[0]!, /4 bytes follow/)
-    }))
+    })
+  )
 
   it.effect("reads an object of the bucket by its key, and says when there is none", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new ObjectStoreMemory.MemoryBucket()
       const key = "chunks/0001/0000000000000000001.netsy"
       bucket.put(key, golden("netsy-1x-chunk"), undefined, 0)
@@ -102,7 +110,8 @@ describe("netsy inspect", () => {
       assert.strictEqual(out.length, 4)
       assert.strictEqual(yield* inspectKey("chunks/2.netsy", output).pipe(Effect.provide(layer)), 1)
       assert.match(error[0]!, /chunks\/2\.netsy: no such object/)
-    }))
+    })
+  )
 })
 
 describe("times", () => {

@@ -14,7 +14,9 @@ describe("zstd frames", () => {
         const kind = random(6)
         if (kind === 0) return skippable
         if (kind === 1) return emptySkippable
-        const content = Uint8Array.from({ length: random(kind === 2 ? 400_000 : 600) }, () => random(kind === 3 ? 2 : 256))
+        const content = Uint8Array.from({ length: random(kind === 2 ? 400_000 : 600) }, () =>
+          random(kind === 3 ? 2 : 256)
+        )
         const params = { [constants.ZSTD_c_checksumFlag]: random(2), [constants.ZSTD_c_contentSizeFlag]: random(2) }
         return new Uint8Array(zstdCompressSync(content, { params }))
       })
@@ -33,7 +35,11 @@ describe("zstd frames", () => {
         at += piece.length
       }
       let end = 0
-      assert.deepStrictEqual(ends, frames.map((frame) => (end += frame.length)), `seed ${seed}`)
+      assert.deepStrictEqual(
+        ends,
+        frames.map((frame) => (end += frame.length)),
+        `seed ${seed}`
+      )
       assert.isTrue(finder.between)
     }
   })

@@ -70,7 +70,11 @@ export const facts: ChunkFacts = {
 }
 
 /** Contiguous entries: puts, transactions of several keys, deletes, no-ops and term changes. */
-export const randomEntries = (random: (below: number) => number, count: number, maxValueBytes: number): Array<Entry> => {
+export const randomEntries = (
+  random: (below: number) => number,
+  count: number,
+  maxValueBytes: number
+): Array<Entry> => {
   const entries: Array<Entry> = []
   let revision = 1
   let term = 1 + random(3)

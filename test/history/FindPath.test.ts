@@ -47,7 +47,10 @@ describe("the path through the bucket", () => {
   })
 
   it("does not take a snapshot of another branch", () => {
-    assert.strictEqual(shape([chunk(1, [1, 1], 0), chunk(3, [3], 1)], [snapshot(2, 2)]), "start chunks/2[1-2] chunks/3[3-3]")
+    assert.strictEqual(
+      shape([chunk(1, [1, 1], 0), chunk(3, [3], 1)], [snapshot(2, 2)]),
+      "start chunks/2[1-2] chunks/3[3-3]"
+    )
   })
 
   it("goes through overlapping chunks", () => {
@@ -81,7 +84,10 @@ describe("the path through the bucket", () => {
 
   it("of a Netsy 1.x bucket goes on with chunks of a term", () => {
     const old = [chunk(5, [0], 0, 0), chunk(6, [0, 0], 0, 0)]
-    assert.strictEqual(shape([...old, chunk(8, [1, 1], 0)], [snapshot(4, 0)]), "snapshots/4 chunks/5[5-5] chunks/7[6-7] chunks/9[8-9]")
+    assert.strictEqual(
+      shape([...old, chunk(8, [1, 1], 0)], [snapshot(4, 0)]),
+      "snapshots/4 chunks/5[5-5] chunks/7[6-7] chunks/9[8-9]"
+    )
   })
 })
 
@@ -114,8 +120,10 @@ const grow = (random: (below: number) => number) => {
       while (flight.length > random(4)) {
         const { end, ...landed } = flight.splice(random(flight.length), 1)[0]!
         chunks.set(end, landed)
-        while (stored < log.length && (flight.length === 0 || flight.every((p) => p.first > stored + 1))) {
-          const next = [...chunks].find(([e, c]) => c.first <= stored + 1 && e > stored && c.terms[e - c.first] === log[e - 1] && sameAs(log, c, e))
+        while (stored < log.length && flight.every((p) => p.first > stored + 1)) {
+          const next = [...chunks].find(
+            ([e, c]) => c.first <= stored + 1 && e > stored && c.terms[e - c.first] === log[e - 1] && sameAs(log, c, e)
+          )
           if (next === undefined) break
           stored = next[0]
         }
@@ -134,7 +142,11 @@ const grow = (random: (below: number) => number) => {
   return { chunks, snapshots, bucket, lost: 0 }
 }
 
-const sameAs = (log: ReadonlyArray<number>, c: { first: number; terms: ReadonlyArray<number> }, end: number): boolean => {
+const sameAs = (
+  log: ReadonlyArray<number>,
+  c: { first: number; terms: ReadonlyArray<number> },
+  end: number
+): boolean => {
   for (let i = c.first; i <= end; i++) if (log[i - 1] !== c.terms[i - c.first]) return false
   return true
 }
@@ -159,7 +171,9 @@ const dumbRead = (
     walk: while (index > 0) {
       base = snapshotAt(index, term)
       if (base !== undefined) break
-      const c = [...chunks].find(([end, c]) => c.first <= index && index <= end && c.terms[index - c.first] === term)?.[1]
+      const c = [...chunks].find(
+        ([end, c]) => c.first <= index && index <= end && c.terms[index - c.first] === term
+      )?.[1]
       if (c === undefined) break
       for (; index >= c.first; index--) {
         base = snapshotAt(index, c.terms[index - c.first]!)

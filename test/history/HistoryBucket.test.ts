@@ -27,7 +27,7 @@ const puts = (from: number, to: number, term: number): Array<Entry> =>
 
 /** Lets the pauses between readings pass. */
 const failing = <A>(effect: Effect.Effect<A, HistoryError>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(Effect.flip(effect))
     yield* TestClock.adjust("10 seconds")
     const error = yield* Fiber.join(fiber)
@@ -39,15 +39,19 @@ const newReads = (): Reads => ({ gets: [], ranges: [], streams: [] })
 
 describe("the history of a bucket", () => {
   it.effect("that is empty is empty", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const found = yield* readHistory(new MemoryBucket())
       assert.deepStrictEqual([found.last, found.lastRevision, found.snapshot], [{ index: 0, term: 0 }, 0, undefined])
       assert.deepStrictEqual(yield* entriesIn(found), [])
-      assert.strictEqual(yield* Effect.flatMap(History, (h) => h.highestTerm).pipe(Effect.provide(historyOf(new MemoryBucket()))), 0)
-    }))
+      assert.strictEqual(
+        yield* Effect.flatMap(History, (h) => h.highestTerm).pipe(Effect.provide(historyOf(new MemoryBucket()))),
+        0
+      )
+    })
+  )
 
   it.effect("is its chunks in order: plain and compressed ones, transactions and ops", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const txn = [0, 1, 2].map((sub) => record({ revision: 4, index: 5, sub, term: 2, value: new Uint8Array(3000) }))
       const entries = [
@@ -68,10 +72,11 @@ describe("the history of a bucket", () => {
       assert.deepStrictEqual([0, 1, 3, 4, 6, 7].map(found.termAt), [undefined, 1, 1, 2, 2, undefined])
       assert.strictEqual(found.takenKeys.size, 0)
       assert.isAbove(found.chunkBytes, 200)
-    }))
+    })
+  )
 
   it.effect("begins at the newest snapshot; its floor and revision are stated in it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const records = [
         opRecord({ kind: "leaseGrant", id: 5n, ttlSeconds: 60, remainingTtlSeconds: 0 }, { revision: 2, index: 2 }),
@@ -86,18 +91,20 @@ describe("the history of a bucket", () => {
       assert.deepStrictEqual(yield* snapshotIn(found), records)
       assert.deepStrictEqual(yield* entriesIn(found), puts(5, 5, 1))
       assert.deepStrictEqual([3, 4, 5].map(found.termAt), [undefined, 1, 1])
-    }))
+    })
+  )
 
   it.effect("may end with a snapshot whose last changes were deletions", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       storeSnapshot(bucket, [record({ revision: 3 })], { term: 2, lastIndex: 9, lastTerm: 2, revision: 7 })
       const found = yield* readHistory(bucket)
       assert.deepStrictEqual([found.last, found.lastRevision], [{ index: 9, term: 2 }, 7])
-    }))
+    })
+  )
 
   it.effect("passes over dead branches, names their keys as taken and their terms as seen", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       storeChunk(bucket, puts(1, 2, 1), { term: 1 })
       storeChunk(bucket, puts(3, 4, 1), { term: 1, prevTerm: 1 })
@@ -109,20 +116,22 @@ describe("the history of a bucket", () => {
       assert.deepStrictEqual(found.skippedTips, [{ key: chunkKey(8), tip: { index: 8, term: 5 }, brokenAt: 7 }])
       const highest = Effect.flatMap(History, (h) => h.highestTerm)
       assert.strictEqual(yield* highest.pipe(Effect.provide(historyOf(bucket))), 5)
-    }))
+    })
+  )
 
   it.effect("with a hole where something was stored is an error that names the index", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       storeChunk(bucket, puts(1, 2, 1), { term: 1 })
       storeChunk(bucket, puts(4, 5, 1), { term: 1, prevTerm: 1 })
       const error = yield* failing(readHistory(bucket))
       assert.strictEqual(error.key, chunkKey(5))
       assert.match(error.reason, /index 3$/)
-    }))
+    })
+  )
 
   it.effect("that changes while it is read is read again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       storeChunk(bucket, puts(1, 2, 1), { term: 1 })
       storeChunk(bucket, puts(3, 4, 1), { term: 1, prevTerm: 1 })
@@ -137,7 +146,12 @@ describe("the history of a bucket", () => {
                 Effect.sync(() => {
                   // Behind a snapshot that the same reading no longer lists, everything before it is cleaned up.
                   if (++lists === 2) {
-                    storeSnapshot(bucket, [record({ revision: 4 })], { term: 1, lastIndex: 4, lastTerm: 1, revision: 4 })
+                    storeSnapshot(bucket, [record({ revision: 4 })], {
+                      term: 1,
+                      lastIndex: 4,
+                      lastTerm: 1,
+                      revision: 4
+                    })
                     bucket.delete(chunkKey(2))
                     bucket.delete(chunkKey(4))
                   }
@@ -152,26 +166,38 @@ describe("the history of a bucket", () => {
       const found = yield* Fiber.join(fiber)
       assert.strictEqual(found.snapshot?.key, snapshotKey(4))
       assert.isAbove(lists, 2)
-    }))
+    })
+  )
 
-  it.effect("is not fetched twice: a second reading only lists, and chunks behind a snapshot are judged by their headers", () =>
-    Effect.gen(function*() {
-      const bucket = new MemoryBucket()
-      for (let i = 1; i <= 20; i++) storeChunk(bucket, [entry(record({ revision: i, value: new Uint8Array(2000) }))], { term: 1, prevTerm: i > 1 ? 1 : 0 })
-      storeSnapshot(bucket, puts(1, 15, 1).flatMap((e) => e.records), { term: 1, lastIndex: 15, lastTerm: 1, revision: 15 })
-      const reads = newReads()
-      yield* Effect.gen(function*() {
-        const history = yield* History
-        const found = yield* history.read
-        assert.strictEqual((yield* entriesIn(found)).length, 5)
-        assert.deepStrictEqual([reads.gets.length, reads.ranges.length, reads.streams.length], [5, 15, 1])
-        yield* history.read
-        assert.deepStrictEqual([reads.gets.length, reads.ranges.length, reads.streams.length], [5, 15, 1])
-      }).pipe(Effect.provide(historyOf(bucket, reads)))
-    }))
+  it.effect(
+    "is not fetched twice: a second reading only lists, and chunks behind a snapshot are judged by their headers",
+    () =>
+      Effect.gen(function* () {
+        const bucket = new MemoryBucket()
+        for (let i = 1; i <= 20; i++)
+          storeChunk(bucket, [entry(record({ revision: i, value: new Uint8Array(2000) }))], {
+            term: 1,
+            prevTerm: i > 1 ? 1 : 0
+          })
+        storeSnapshot(
+          bucket,
+          puts(1, 15, 1).flatMap((e) => e.records),
+          { term: 1, lastIndex: 15, lastTerm: 1, revision: 15 }
+        )
+        const reads = newReads()
+        yield* Effect.gen(function* () {
+          const history = yield* History
+          const found = yield* history.read
+          assert.strictEqual((yield* entriesIn(found)).length, 5)
+          assert.deepStrictEqual([reads.gets.length, reads.ranges.length, reads.streams.length], [5, 15, 1])
+          yield* history.read
+          assert.deepStrictEqual([reads.gets.length, reads.ranges.length, reads.streams.length], [5, 15, 1])
+        }).pipe(Effect.provide(historyOf(bucket, reads)))
+      })
+  )
 
   it.effect("holds chunks of many megabytes without having them in memory whole", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const large = Array.from({ length: 40 }, (_, i) =>
         entry(...[0, 1].map((sub) => record({ revision: i + 1, sub, value: new Uint8Array(90_000).fill(i + sub) })))
@@ -183,12 +209,13 @@ describe("the history of a bucket", () => {
       assert.deepStrictEqual(batches.flat(), large.slice(10))
       assert.isAbove(batches.length, 10)
       assert.deepStrictEqual(reads.gets, [])
-    }))
+    })
+  )
 })
 
 describe("a damaged object of the bucket", () => {
   it.effect("stops the reader with its key, the byte offset and the failing check", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const random = seeded(3)
       for (let i = 0; i < 10; i++) {
         const bucket = new MemoryBucket()
@@ -201,25 +228,28 @@ describe("a damaged object of the bucket", () => {
         assert.strictEqual(error.key, key)
         assert.match(error.reason, /^(header|record|footer|records|truncated|message) ?\w* at byte \d+: /)
       }
-    }))
+    })
+  )
 
   it.effect("under another object's key is found out", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const key = storeChunk(bucket, puts(1, 3, 1), { term: 1 })
       put(bucket, chunkKey(4), bucket.get(key)!.body)
       assert.match((yield* failing(readHistory(bucket))).message, /0004\.netsy: last index .* ends at 3/)
-    }))
+    })
+  )
 
   it.effect("that is empty is damaged", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       put(bucket, chunkKey(1), new Uint8Array(0))
       assert.match((yield* failing(readHistory(bucket))).reason, /^truncated at byte 0/)
-    }))
+    })
+  )
 
   it.effect("that is a snapshot fails before its last page is handed out", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const records = Array.from({ length: 3000 }, (_, i) => record({ revision: i + 1 }))
       const key = storeSnapshot(bucket, records, { term: 1, lastIndex: 3000, lastTerm: 1, revision: 3000 }, false)
@@ -233,62 +263,86 @@ describe("a damaged object of the bucket", () => {
       )
       assert.match(error.reason, /^footer crc at byte \d+/)
       assert.isBelow(seen.length, 3000)
-    }))
+    })
+  )
 })
 
 describe("a bucket of Netsy 1.x", () => {
   for (const internal of [true, false]) {
-    it.effect(`is read: raw snapshot, mixed chunks, overlapping duplicates, revision 1 ${internal ? "with" : "without"} _netsy`, () =>
-      Effect.gen(function*() {
-        const bucket = new MemoryBucket()
-        const all = oldEntries(1, 12)
-        if (internal) all[0] = entry(record({ revision: 1, term: 0, key: utf8("_netsy"), value: new Uint8Array(0) }))
-        storeSnapshot(bucket, all.slice(0, 4).flatMap((e) => e.records), { term: 0, lastIndex: 4, lastTerm: 0, revision: 4 }, false)
-        storeOldChunk(bucket, all.slice(2, 6), true)
-        storeOldChunk(bucket, all.slice(4, 8), false)
-        storeOldChunk(bucket, all.slice(8, 9), false)
-        storeOldChunk(bucket, all.slice(6, 12), true)
-        const found = yield* readHistory(bucket)
-        assert.deepStrictEqual([found.last, found.lastRevision, found.snapshot?.revision], [{ index: 12, term: 0 }, 12, 4])
-        assert.deepStrictEqual(yield* snapshotIn(found), all.slice(0, 4).flatMap((e) => e.records))
-        assert.deepStrictEqual(yield* entriesIn(found), all.slice(4))
-      }))
+    it.effect(
+      `is read: raw snapshot, mixed chunks, overlapping duplicates, revision 1 ${internal ? "with" : "without"} _netsy`,
+      () =>
+        Effect.gen(function* () {
+          const bucket = new MemoryBucket()
+          const all = oldEntries(1, 12)
+          if (internal) all[0] = entry(record({ revision: 1, term: 0, key: utf8("_netsy"), value: new Uint8Array(0) }))
+          storeSnapshot(
+            bucket,
+            all.slice(0, 4).flatMap((e) => e.records),
+            { term: 0, lastIndex: 4, lastTerm: 0, revision: 4 },
+            false
+          )
+          storeOldChunk(bucket, all.slice(2, 6), true)
+          storeOldChunk(bucket, all.slice(4, 8), false)
+          storeOldChunk(bucket, all.slice(8, 9), false)
+          storeOldChunk(bucket, all.slice(6, 12), true)
+          const found = yield* readHistory(bucket)
+          assert.deepStrictEqual(
+            [found.last, found.lastRevision, found.snapshot?.revision],
+            [{ index: 12, term: 0 }, 12, 4]
+          )
+          assert.deepStrictEqual(
+            yield* snapshotIn(found),
+            all.slice(0, 4).flatMap((e) => e.records)
+          )
+          assert.deepStrictEqual(yield* entriesIn(found), all.slice(4))
+        })
+    )
   }
 
   it.effect("without a snapshot is read from revision 1", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const all = oldEntries(1, 3)
       for (const one of all) storeOldChunk(bucket, [one], false)
       assert.deepStrictEqual(yield* entriesIn(yield* readHistory(bucket)), all)
-    }))
+    })
+  )
 
   it.effect("may have chunks that leave out revisions which other chunks hold", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const all = oldEntries(1, 6)
       storeOldChunk(bucket, all.slice(0, 2), false)
       storeOldChunk(bucket, [all[3]!], false)
       storeOldChunk(bucket, [all[2]!, all[4]!, all[5]!], true)
       assert.deepStrictEqual(yield* entriesIn(yield* readHistory(bucket)), all)
-    }))
+    })
+  )
 
-  it.effect("may have copies that differ in when they were replicated or compacted, and in a value that was compacted", () =>
-    Effect.gen(function*() {
-      const bucket = new MemoryBucket()
-      const time = { seconds: 1700009999, nanos: 5 }
-      const all = oldEntries(1, 4)
-      storeOldChunk(bucket, all.slice(0, 3), false)
-      storeOldChunk(bucket, [
-        entry({ ...all[1]!.records[0]!, replicatedAt: time }),
-        entry({ ...all[2]!.records[0]!, compactedAt: time, value: new Uint8Array(0) }),
-        all[3]!
-      ], false)
-      assert.strictEqual((yield* entriesIn(yield* readHistory(bucket))).length, 4)
-    }))
+  it.effect(
+    "may have copies that differ in when they were replicated or compacted, and in a value that was compacted",
+    () =>
+      Effect.gen(function* () {
+        const bucket = new MemoryBucket()
+        const time = { seconds: 1700009999, nanos: 5 }
+        const all = oldEntries(1, 4)
+        storeOldChunk(bucket, all.slice(0, 3), false)
+        storeOldChunk(
+          bucket,
+          [
+            entry({ ...all[1]!.records[0]!, replicatedAt: time }),
+            entry({ ...all[2]!.records[0]!, compactedAt: time, value: new Uint8Array(0) }),
+            all[3]!
+          ],
+          false
+        )
+        assert.strictEqual((yield* entriesIn(yield* readHistory(bucket))).length, 4)
+      })
+  )
 
   it.effect("with copies that contradict each other is an error that names both keys and the revision", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const all = oldEntries(1, 3)
       const one = storeOldChunk(bucket, all.slice(0, 2), false)
@@ -297,10 +351,11 @@ describe("a bucket of Netsy 1.x", () => {
       assert.strictEqual(error.key, other)
       assert.include(error.reason, one)
       assert.match(error.reason, /revision 2 /)
-    }))
+    })
+  )
 
   it.effect("is carried on by chunks of a term", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const old = oldEntries(1, 3)
       storeOldChunk(bucket, old, false)
@@ -310,10 +365,11 @@ describe("a bucket of Netsy 1.x", () => {
       const found = yield* readHistory(bucket)
       assert.deepStrictEqual([found.last, found.lastRevision], [{ index: 5, term: 1 }, 4])
       assert.deepStrictEqual(yield* entriesIn(found), [...old, noop, more])
-    }))
+    })
+  )
 
   it.effect("has a floor behind everything that its snapshot has emptied", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bucket = new MemoryBucket()
       const time = { seconds: 1700009999, nanos: 0 }
       const old = [
@@ -325,5 +381,6 @@ describe("a bucket of Netsy 1.x", () => {
       storeSnapshot(bucket, old, { term: 0, lastIndex: 4, lastTerm: 0, revision: 4 })
       const { floor } = (yield* readHistory(bucket)).snapshot!
       assert.strictEqual(floor, 3)
-    }))
+    })
+  )
 })

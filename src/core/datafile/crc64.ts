@@ -57,10 +57,8 @@ export class Crc64 {
     let high = ~this.high
     let at = start
     for (const last = end - 8; at <= last; at += 8) {
-      const a =
-        low ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
-      const b =
-        high ^ (bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24))
+      const a = low ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
+      const b = high ^ (bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24))
       const i7 = 1792 + (a & 0xff)
       const i6 = 1536 + ((a >>> 8) & 0xff)
       const i5 = 1280 + ((a >>> 16) & 0xff)

@@ -29,7 +29,8 @@ export const checkOrder = (
   if (header.term === 0 && (record.term !== 0 || record.sub !== 0 || record.index !== record.revision)) {
     return wrong(`record ${record.revision} has extensions in a file without a term`)
   }
-  if (record.term > header.term) return wrong(`entry ${record.index} is of term ${record.term}, the file of ${header.term}`)
+  if (record.term > header.term)
+    return wrong(`entry ${record.index} is of term ${record.term}, the file of ${header.term}`)
   return expected.snapshot ? inSnapshot(header, expected, last, record) : inChunk(header, last, record)
 }
 

@@ -3,118 +3,20 @@
  * netsy-1x.md 3.4, canonical encoding, and the order of records. The caller decompresses between header and body.
  * What was read is to be trusted only once `finish` has returned.
  */
-import { varintLength } from "../wire/protobuf.ts"
 import type { LogRecord } from "../log/record.ts"
 import { Crc64 } from "./crc64.ts"
+import { Frames } from "./frames.ts"
 import { damaged, hex64, isZero, type Place, readFooter, readHeader } from "./header.ts"
 import { checkOrder, type Expected } from "./order.ts"
 import { RecordReader } from "./record.ts"
-import { DataFileDamaged, FileCompression, type FileFooter, type FileHeader, FileKind, maxMessageBytes } from "./types.ts"
-
-/** Delimited messages out of pieces. */
-class Frames {
-  /** The joined bytes of the message at hand, and what lies behind it. */
-  bytes: Uint8Array = new Uint8Array(0)
-  at = 0
-  /** Of `bytes[0]` in the file or the decompressed body. */
-  base: number
-  private pieces: Array<Uint8Array> = []
-  private pieceBytes = 0
-  private needed = 1
-  private readonly source: string
-  private readonly decompressed: boolean
-  private readonly maxBytes: number
-
-  constructor(source: string, base: number, decompressed: boolean, maxBytes: number) {
-    this.source = source
-    this.base = base
-    this.decompressed = decompressed
-    this.maxBytes = maxBytes
-  }
-
-  push(piece: Uint8Array): void {
-    if (piece.length === 0) return
-    this.pieces.push(piece)
-    this.pieceBytes += piece.length
-  }
-
-  /** Moves to the next message if it is there whole: [start, end) in `bytes`. */
-  next(): { readonly start: number; readonly end: number } | undefined {
-    if (this.pieceBytes > 0 && this.bytes.length - this.at + this.pieceBytes >= this.needed) this.join()
-    const bytes = this.bytes
-    let size = 0
-    let factor = 1
-    let position = this.at
-    for (;;) {
-      if (position >= bytes.length) {
-        this.needed = bytes.length - this.at + 1
-        return undefined
-      }
-      const byte = bytes[position++]!
-      size += (byte & 0x7f) * factor
-      factor *= 128
-      if (byte < 0x80) break
-      if (position - this.at >= 10) throw damaged(this.place(), "message size", "the length is longer than ten bytes")
-    }
-    if (size > this.maxBytes) {
-      throw damaged(this.place(), "message size", `${size} bytes, allowed are ${this.maxBytes}`)
-    }
-    if (position - this.at !== varintLength(size)) {
-      throw damaged(this.place(), "message size", "the length is not minimal")
-    }
-    if (bytes.length - position < size) {
-      this.needed = position - this.at + size
-      return undefined
-    }
-    return { start: position, end: position + size }
-  }
-
-  /** The message is done with. */
-  advance(end: number): void {
-    this.at = end
-    this.needed = 1
-  }
-
-  /** Bytes that have come and were not read. */
-  get unread(): number {
-    return this.bytes.length - this.at + this.pieceBytes
-  }
-
-  get offset(): number {
-    return this.base + this.at
-  }
-
-  place(): Place {
-    return { source: this.source, offset: this.offset, decompressed: this.decompressed }
-  }
-
-  /** Everything unread, for the body behind a header. */
-  rest(): Uint8Array {
-    this.join()
-    return this.bytes.subarray(this.at)
-  }
-
-  private join(): void {
-    if (this.pieces.length === 0) return
-    const left = this.bytes.length - this.at
-    this.base += this.at
-    if (left === 0 && this.pieces.length === 1) this.bytes = this.pieces[0]!
-    else {
-      // A new buffer each time: records already handed out are views into the old one.
-      const joined = new Uint8Array(left + this.pieceBytes)
-      joined.set(this.bytes.subarray(this.at))
-      let position = left
-      for (const piece of this.pieces) {
-        joined.set(piece, position)
-        position += piece.length
-      }
-      this.bytes = joined
-    }
-    this.at = 0
-    this.pieces = []
-    this.pieceBytes = 0
-  }
-}
+import {
+  DataFileDamaged,
+  FileCompression,
+  type FileFooter,
+  type FileHeader,
+  FileKind,
+  maxMessageBytes
+} from "./types.ts"
 
 export interface ReadOptions {
   /** A `FileKind` that is required. */
@@ -169,7 +71,11 @@ export class HeaderReader {
 
   /** To be called when the file ends before the header does. */
   truncated(): DataFileDamaged {
-    return damaged(this.frames.place(), "truncated", `the file ends inside the header, after ${this.frames.unread} bytes`)
+    return damaged(
+      this.frames.place(),
+      "truncated",
+      `the file ends inside the header, after ${this.frames.unread} bytes`
+    )
   }
 }
 
@@ -201,7 +107,12 @@ export class BodyReader {
     this.header = header
     this.expected = { snapshot: header.kind === FileKind.Snapshot, inKeys: false }
     const decompressed = header.compression === FileCompression.Zstd
-    this.frames = new Frames(source, decompressed ? 0 : offset, decompressed, options.maxMessageBytes ?? maxMessageBytes)
+    this.frames = new Frames(
+      source,
+      decompressed ? 0 : offset,
+      decompressed,
+      options.maxMessageBytes ?? maxMessageBytes
+    )
   }
 
   /** The footer has been read and fits: nothing more is needed. */
@@ -233,7 +144,11 @@ export class BodyReader {
         this.count < this.header.recordsCount
           ? `after ${this.count} of ${this.header.recordsCount} records`
           : "before the footer"
-      throw damaged(frames.place(), "truncated", `the file ends ${missing}, ${frames.unread} bytes into the next message`)
+      throw damaged(
+        frames.place(),
+        "truncated",
+        `the file ends ${missing}, ${frames.unread} bytes into the next message`
+      )
     }
     return {
       footer: this.footer,
@@ -260,7 +175,11 @@ export class BodyReader {
       record = this.records.read(start, end, place)
     } catch (error) {
       if (error instanceof DataFileDamaged && isFooter(bytes, start, end, place)) {
-        throw damaged(place, "record count", `the footer follows after ${this.count} of ${this.header.recordsCount} records`)
+        throw damaged(
+          place,
+          "record count",
+          `the footer follows after ${this.count} of ${this.header.recordsCount} records`
+        )
       }
       throw error
     }
@@ -293,7 +212,11 @@ export class BodyReader {
     const firstRevision = this.first?.revision ?? 0
     const lastRevision = this.last?.revision ?? 0
     if (footer.firstRevision !== firstRevision) {
-      throw damaged(place, "first revision", `footer says ${footer.firstRevision}, the first record has ${firstRevision}`)
+      throw damaged(
+        place,
+        "first revision",
+        `footer says ${footer.firstRevision}, the first record has ${firstRevision}`
+      )
     }
     if (footer.lastRevision !== lastRevision) {
       throw damaged(place, "last revision", `footer says ${footer.lastRevision}, the last record has ${lastRevision}`)

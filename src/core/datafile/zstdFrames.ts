@@ -19,7 +19,16 @@ export class NotZstd extends Error {
 const frameMagic = 0xfd2fb528
 const skippableMagic = 0x184d2a50
 
-type Step = "trailing" | "magic" | "descriptor" | "header" | "blockHeader" | "blockBytes" | "checksum" | "skipSize" | "skipBytes"
+type Step =
+  | "trailing"
+  | "magic"
+  | "descriptor"
+  | "header"
+  | "blockHeader"
+  | "blockBytes"
+  | "checksum"
+  | "skipSize"
+  | "skipBytes"
 
 export class ZstdFrames {
   private step: Step = "magic"

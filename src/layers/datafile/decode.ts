@@ -26,7 +26,7 @@ export const decode =
   (source: string, options: ReadOptions = {}) =>
   <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Part, E | DataFileDamaged, R> =>
     Stream.unwrap(
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pull = yield* Stream.toPull(bytes)
         const reader = new HeaderReader(source, options)
         let behind: ReadonlyArray<Uint8Array> = []

@@ -5,7 +5,13 @@
 import { Effect, Option, Stream } from "effect"
 import { indexOfKey } from "../../core/datafile/keys.ts"
 import { HeaderReader } from "../../core/datafile/reader.ts"
-import { type ChunkFile, ChunkSummary, OldFloor, type SnapshotFile, snapshotState } from "../../core/datafile/summary.ts"
+import {
+  type ChunkFile,
+  ChunkSummary,
+  OldFloor,
+  type SnapshotFile,
+  snapshotState
+} from "../../core/datafile/summary.ts"
 import { DataFileDamaged, type FileHeader, FileKind } from "../../core/datafile/types.ts"
 import type { ObjectInfo, ObjectStore, ReadError } from "../../services/ObjectStore.ts"
 import { attempt, decode } from "./decode.ts"
@@ -67,14 +73,21 @@ export const objectBytes = (store: Store, key: string): Stream.Stream<Uint8Array
 const wrongIndex = (key: string, found: number): DataFileDamaged =>
   new DataFileDamaged(key, "last index", 0, false, `the key says ${indexOfKey(key)}, the file ends at ${found}`)
 
-export const loadHeader = (store: Store, knowledge: Knowledge, object: ObjectInfo): Effect.Effect<FileHeader, LoadError> =>
-  Effect.gen(function*() {
+export const loadHeader = (
+  store: Store,
+  knowledge: Knowledge,
+  object: ObjectInfo
+): Effect.Effect<FileHeader, LoadError> =>
+  Effect.gen(function* () {
     const before = known(knowledge.headers, object)
     if (before !== undefined) return before
     const { key, size, etag } = object
     const reader = new HeaderReader(key)
     if (size > 0) {
-      const { body } = yield* store.get(key, size > headerBytes ? { range: { start: 0, end: headerBytes - 1 } } : undefined)
+      const { body } = yield* store.get(
+        key,
+        size > headerBytes ? { range: { start: 0, end: headerBytes - 1 } } : undefined
+      )
       const done = yield* attempt(() => reader.push(body))
       if (!done && size > headerBytes) {
         const rest = yield* store.get(key)
@@ -93,7 +106,7 @@ export const loadChunk = (
   bodies: Bodies,
   object: ObjectInfo
 ): Effect.Effect<ReadonlyArray<ChunkFile>, LoadError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const before = known(knowledge.chunks, object)
     if (before !== undefined) return before
     const { key, size, etag } = object
@@ -128,7 +141,7 @@ export const loadSnapshot = (
   knowledge: Knowledge,
   object: ObjectInfo
 ): Effect.Effect<SnapshotFile, LoadError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const before = known(knowledge.snapshots, object)
     if (before !== undefined) return before
     const { key, size, etag, lastModified } = object
@@ -144,7 +157,13 @@ export const loadSnapshot = (
           if (part.kind === "records" && term > 0) {
             const state = snapshotState(part.records[0]!)
             if (state === undefined) {
-              throw new DataFileDamaged(key, "record value", 0, true, "the first record does not state floor and revision")
+              throw new DataFileDamaged(
+                key,
+                "record value",
+                0,
+                true,
+                "the first record does not state floor and revision"
+              )
             }
             found = { key, size, lastModified, lastIndex, lastTerm, ...state, old: false }
           } else if (part.kind === "records") oldFloor.add(part.records)
@@ -160,7 +179,8 @@ export const loadSnapshot = (
       Stream.runLast,
       Effect.map(Option.getOrUndefined)
     )
-    if (found === undefined) return yield* Effect.fail(new DataFileDamaged(key, "truncated", 0, false, "the file ends early"))
+    if (found === undefined)
+      return yield* Effect.fail(new DataFileDamaged(key, "truncated", 0, false, "the file ends early"))
     if (found.lastIndex !== indexOfKey(key)) return yield* Effect.fail(wrongIndex(key, found.lastIndex))
     knowledge.headers.set(key, { etag, value: header! })
     knowledge.snapshots.set(key, { etag, value: found })

@@ -2,7 +2,7 @@
 import { Transform, type TransformCallback } from "node:stream"
 import { constants, createZstdCompress, createZstdDecompress, zstdCompress } from "node:zlib"
 import { NodeStream } from "@effect/platform-node"
-import { Effect, Stream } from "effect"
+import { Effect, type Stream } from "effect"
 import type { EncodedChunk } from "../../core/datafile/writer.ts"
 import { type FrameRun, ZstdFrames } from "../../core/datafile/zstdFrames.ts"
 

@@ -16,7 +16,9 @@ import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../../src/layers/ClientApiGrpc.ts"
 import type { MemoryLine } from "../../src/layers/LogMemory.ts"
 import { ClientListener } from "../../src/services/ClientListener.ts"
+import { Kv } from "../../src/services/Kv.ts"
 import { Metrics } from "../../src/services/Metrics.ts"
+import { Supervisor } from "../../src/services/Supervisor.ts"
 import { random } from "../wire/random.ts"
 import { plain } from "./certs.ts"
 import { ground, hubProbe, key, putOf, rangeOf, settings } from "./fakes.ts"
@@ -231,6 +233,77 @@ describe("ClientApiGrpc", () => {
       }
       yield* eventually("all open", () => probe.requests.length === 1000)
     }).pipe(Effect.provide(world({ probe })))
+  })
+
+  it.live("a client that cancels thousands of streams keeps its connection", () => {
+    const probe = hubProbe()
+    return Effect.gen(function* () {
+      const session = yield* rawSession((yield* address).port)
+      for (let opened = 100; opened <= 3_000; opened += 100) {
+        const streams = Array.from({ length: 100 }, () =>
+          session
+            .request({ ":method": "POST", ":path": "/etcdserverpb.Watch/Watch", "content-type": "application/grpc" })
+            .on("error", () => {})
+        )
+        yield* eventually("opened", () => probe.sinks.length === opened)
+        for (const stream of streams) stream.close(8)
+      }
+      yield* eventually("freed", () => probe.closed === probe.sinks.length)
+      assert.isFalse(session.closed)
+    }).pipe(Effect.provide(world({ probe })))
+  })
+
+  it.live("a deadline beyond what a timer can hold is none, one of a millisecond is one", () => {
+    const held: Array<() => void> = []
+    return Effect.gen(function* () {
+      const session = yield* rawSession((yield* address).port)
+      const status = (timeout: string) =>
+        Effect.callback<unknown>((resume) => {
+          const stream = session.request({
+            ":method": "POST",
+            ":path": put,
+            "content-type": "application/grpc",
+            "grpc-timeout": timeout
+          })
+          stream.on("response", (headers) => {
+            if (headers["grpc-status"] !== undefined) resume(Effect.succeed(headers["grpc-status"]))
+          })
+          stream.on("trailers", (headers) => resume(Effect.succeed(headers["grpc-status"])))
+          stream.resume()
+          stream.end(new Uint8Array(5))
+        })
+      const far = yield* Effect.forkChild(status("600H"))
+      yield* eventually("held", () => held.length === 1)
+      assert.strictEqual(Number(yield* status("1m")), Code.DeadlineExceeded)
+      held[0]!()
+      assert.strictEqual(Number(yield* Fiber.join(far)), 0)
+    }).pipe(Effect.provide(world({ watched: { barriers: 0, held } })))
+  })
+
+  it.live("a handler that throws ends its call as Internal and the node through the Supervisor", () => {
+    const broken = Layer.effect(
+      Kv,
+      Effect.map(Kv, (store) =>
+        Kv.of({
+          ...store,
+          range: () => {
+            throw new Error("the index is broken")
+          }
+        })
+      )
+    )
+    const layer = ClientApiGrpc.layer().pipe(
+      Layer.provideMerge(Layer.merge(ClientApiEtcd.layer, plain)),
+      Layer.provide(broken),
+      Layer.provideMerge(ground())
+    )
+    return Effect.gen(function* () {
+      const client = yield* connect(yield* address)
+      const error = yield* Effect.flip(client.call(range, encodeRangeRequest(rangeOf("a"))))
+      assert.strictEqual(error.code, Code.Internal)
+      const ended = yield* Effect.flip((yield* Supervisor).ended)
+      assert.strictEqual(ended.message, 'task "client api /etcdserverpb.KV/Range" ended: the index is broken')
+    }).pipe(Effect.provide(layer))
   })
 
   it.live("pings every few milliseconds do not end a connection", () =>

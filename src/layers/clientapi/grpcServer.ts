@@ -25,6 +25,16 @@ const bufferLowBytes = 1 << 18
 const keepAliveMillis = 7_200_000
 const keepAliveTimeoutMillis = 20_000
 
+/**
+ * Streams that a client may cancel: at once, and per second for longer. Node's own 1000 and 33 end the connection, and
+ * with it every watch on it, when an overloaded client gives up many calls.
+ */
+const resetsAtOnce = 100_000
+const resetsPerSecond = 10_000
+
+/** The longest time a timer can be set to: 24 days. */
+const deadlineMillisMax = 0x7fffffff
+
 export interface GrpcHandlers {
   readonly methods: ReadonlyMap<string, MethodKind>
   readonly unary: (method: string, request: Uint8Array, context: CallContext, reply: UnaryReply) => void
@@ -68,6 +78,14 @@ const limitText = (details: string): string =>
 const received = (bytes: Buffer): Uint8Array => new Uint8Array(bytes)
 
 const sent = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+
+const deadlineUnitMillis: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000 }
+
+/** grpc-js takes a deadline beyond `deadlineMillisMax` for one in the past. The client keeps its own time anyway. */
+export const isEndless = (grpcTimeout: string | undefined): boolean => {
+  const match = /^(\d{1,8})([HMS])$/.exec(grpcTimeout ?? "")
+  return match !== null && Number(match[1]) * deadlineUnitMillis[match[2]!]! > deadlineMillisMax
+}
 
 const statusOf = (error: EtcdError) => ({ code: error.code, details: error.message })
 
@@ -232,7 +250,14 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
       kind
     )
   }
+  // What grpc-js has no option for, reached in brackets because it is private there.
+  Object.assign(server["commonServerOptions"], { streamResetBurst: resetsAtOnce, streamResetRate: resetsPerSecond })
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  for (const http2 of server["http2Servers"].keys()) {
+    http2.prependListener("stream", (_stream: unknown, headers: Record<string, string | undefined>) => {
+      if (isEndless(headers["grpc-timeout"])) delete headers["grpc-timeout"]
+    })
+  }
   return {
     take: (socket, name) => {
       if (name !== undefined) {

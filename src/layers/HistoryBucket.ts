@@ -21,7 +21,7 @@ import {
   wholeBytesMax
 } from "./datafile/load.ts"
 
-const downloads = { concurrency: 16 } as const
+const downloads = { concurrency: 32 } as const
 /** Readings of unchanged lists after which a broken path is an error. */
 const readingsMax = 3
 const rereadAfterMillis = 100

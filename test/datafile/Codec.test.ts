@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Crc64, crc64 } from "../../src/core/datafile/crc64.ts"
+import { join } from "../../src/core/datafile/crc64Join.ts"
 import { chunkKey, indexOfKey, snapshotKey } from "../../src/core/datafile/keys.ts"
 import { FileKind } from "../../src/core/datafile/types.ts"
 import { encodeChunk, SnapshotWriter } from "../../src/core/datafile/writer.ts"
@@ -60,6 +61,17 @@ describe("CRC-64", () => {
       const cut = random(length + 1)
       const running = new Crc64().update(bytes, 0, cut).update(bytes, cut, length)
       assert.strictEqual(running.value, slowCrc(bytes.subarray(0, length)))
+    }
+  })
+
+  it("of two runs of bytes follows from the CRCs of both", () => {
+    const random = seeded(2)
+    for (let i = 0; i < 300; i++) {
+      const bytes = Uint8Array.from({ length: random(i % 50 === 0 ? 70_000 : 600) }, () => random(256))
+      const cut = random(bytes.length + 1)
+      const running = new Crc64().update(bytes, 0, cut)
+      join(running, new Crc64().update(bytes, cut), bytes.length - cut)
+      assert.strictEqual(running.value, crc64(bytes))
     }
   })
 })

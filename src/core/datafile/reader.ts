@@ -5,8 +5,9 @@
  */
 import type { LogRecord } from "../log/record.ts"
 import { Crc64 } from "./crc64.ts"
+import { append } from "./crc64Join.ts"
 import { Frames } from "./frames.ts"
-import { damaged, hex64, isZero, type Place, readFooter, readHeader } from "./header.ts"
+import { damaged, hex64, type Place, readFooter, readHeader } from "./header.ts"
 import { checkOrder, type Expected } from "./order.ts"
 import { RecordReader } from "./record.ts"
 import {
@@ -183,8 +184,7 @@ export class BodyReader {
       }
       throw error
     }
-    if (isZero(this.running)) this.running.copy(this.records.crc)
-    else this.running.update(bytes, this.records.bodyStart, end)
+    append(this.running, this.records.crc, bytes, this.records.bodyStart, end)
     const wrong = checkOrder(this.header, this.expected, this.last, record)
     if (wrong !== undefined) throw damaged(place, wrong.check, wrong.detail)
     if (this.first === undefined) this.first = record

@@ -7,6 +7,7 @@ import { emptyBytes, type LogRecord, type Timestamp } from "../log/record.ts"
 import type { Writer } from "../wire/protobuf.ts"
 import { CanonicalReader, writeTimestamp } from "./canonical.ts"
 import { Crc64 } from "./crc64.ts"
+import { append } from "./crc64Join.ts"
 import { asDamage, checkLeadingCrc, damaged, halvesLength, isZero, type Place } from "./header.ts"
 
 /** Length prefix (5) and crc field (11), written after the body whose length and CRC they hold. */
@@ -92,11 +93,7 @@ export const writeRecord = (writer: Writer, record: LogRecord, impliedTerm: numb
   const bodyBytes = bodyEnd - bodyStart
   const buffer = writer.buffer
   crc.reset().update(buffer, bodyStart, bodyEnd)
-  if (running !== undefined) {
-    // The first record's CRC is the running one so far.
-    if (isZero(running)) running.copy(crc)
-    else running.update(buffer, bodyStart, bodyEnd)
-  }
+  if (running !== undefined) append(running, crc, buffer, bodyStart, bodyEnd)
   writer.length = start
   const crcBytes = isZero(crc) ? 0 : 1 + halvesLength(crc.high, crc.low)
   writer.varint(crcBytes + bodyBytes)

@@ -22,7 +22,7 @@ export type LoadError = ReadError | DataFileDamaged
 /** Holds every header with room to spare; one that is longer is read with the whole object. */
 const headerBytes = 1024
 /** Objects up to this size are fetched whole. */
-export const wholeBytesMax = 4 * 1024 * 1024
+export const wholeBytesMax = 2 * 1024 * 1024
 /** Bodies kept between finding the path and reading its entries, in all. */
 const keptBytesMax = 64 * 1024 * 1024
 

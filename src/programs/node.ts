@@ -44,31 +44,36 @@ export const base = (settings: SettingsShape) =>
 export const objectStore = (settings: SettingsShape) =>
   settings.storage.provider === "directory" ? ObjectStoreDirectory.layer : ObjectStoreS3.layer()
 
+const leaseOf = (settings: SettingsShape): number =>
+  settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, true)
+
 /** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
-export const node = (settings: SettingsShape) => {
-  const leaseMillis = settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, true)
-  return KvPrimary.layer.pipe(
+export const node = (settings: SettingsShape) =>
+  KvPrimary.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorStore.layer),
     Layer.provideMerge(TakeoverBucket.layer),
-    Layer.provideMerge(Layer.mergeAll(ReignBucket.layer({ leaseMillis }), ChunkBufferBucket.layer))
+    Layer.provideMerge(Layer.mergeAll(ReignBucket.layer({ leaseMillis: leaseOf(settings) }), ChunkBufferBucket.layer))
   )
-}
 
 /** Elector and membership: what the other ports tell about, while the node still waits for its term. */
-const cluster = (settings: SettingsShape) => {
-  const leaseMillis = settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, true)
-  return ElectorBucket.layer({ leaseMillis }).pipe(
+export const cluster = (settings: SettingsShape) =>
+  ElectorBucket.layer({ leaseMillis: leaseOf(settings) }).pipe(
     Layer.provideMerge(MembershipBucket.layer),
-    Layer.provideMerge(HistoryBucket.layer),
-    Layer.provideMerge(LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") })),
-    Layer.provideMerge(objectStore(settings))
+    Layer.provideMerge(HistoryBucket.layer)
   )
-}
+
+/** The bucket and the local disk that the settings name. */
+const stores = (settings: SettingsShape) =>
+  Layer.mergeAll(objectStore(settings), LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") }))
 
 /** The embeddable whole: no socket is opened. */
 export const layer = (settings: SettingsShape) =>
-  node(settings).pipe(Layer.provideMerge(cluster(settings)), Layer.provideMerge(base(settings)))
+  node(settings).pipe(
+    Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(stores(settings)),
+    Layer.provideMerge(base(settings))
+  )
 
 /** The daemon: the node and its four ports. Health opens first, clients are let in when the node is Active. */
 export const daemon = (settings: SettingsShape) => {
@@ -77,6 +82,7 @@ export const daemon = (settings: SettingsShape) => {
   const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
   return Layer.mergeAll(clients, election, PeerListenerGrpc.layer).pipe(
     Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(stores(settings)),
     Layer.provideMerge(identity),
     // The certificates are checked and the health port is open before anything else is touched.
     Layer.provideMerge(HealthHttp.layer),

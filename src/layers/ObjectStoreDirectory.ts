@@ -72,7 +72,11 @@ const isMissing = (error: unknown): boolean => {
 }
 
 const make = (files: DirectoryFiles, sqlite: SqliteModule): ObjectStore["Service"] => {
-  const checked = <A, E>(operation: string, key: string, run: () => Effect.Effect<A, E>): Effect.Effect<A, E | Denied> => {
+  const checked = <A, E>(
+    operation: string,
+    key: string,
+    run: () => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | Denied> => {
     const reason = keyProblem(key)
     return reason === undefined ? Effect.suspend(run) : Effect.fail(new Denied({ operation, key, reason }))
   }
@@ -86,9 +90,7 @@ const make = (files: DirectoryFiles, sqlite: SqliteModule): ObjectStore["Service
     Effect.tryPromise({
       try: run,
       catch: (error) =>
-        isMissing(error)
-          ? new NotFound({ operation, key })
-          : failureOf(operation, key, files.pathOf(key), error)
+        isMissing(error) ? new NotFound({ operation, key }) : failureOf(operation, key, files.pathOf(key), error)
     })
   const writing = <A>(key: string, run: () => Promise<A>): Effect.Effect<A, WriteError> =>
     Effect.tryPromise({
@@ -118,7 +120,7 @@ const make = (files: DirectoryFiles, sqlite: SqliteModule): ObjectStore["Service
       const end = Math.min(size, (range?.end ?? size) + 1)
       if (range !== undefined && (start >= size || start >= end)) throw new RangeError(`${size} bytes`)
       const body = new Uint8Array(end - start)
-      for (let read = 0; read < body.length; ) {
+      for (let read = 0; read < body.length;) {
         const { bytesRead } = await handle.read(body, read, body.length - read, start + read)
         if (bytesRead === 0) throw new Error(`${files.pathOf(key)} is shorter than it was`)
         read += bytesRead
@@ -169,7 +171,14 @@ const make = (files: DirectoryFiles, sqlite: SqliteModule): ObjectStore["Service
     const body = Stream.fromAsyncIterable(source as AsyncIterable<Uint8Array>, (error) =>
       failureOf("get", key, files.pathOf(key), error)
     )
-    return { body: Stream.ensuring(body, Effect.sync(() => void source.destroy())), etag, size }
+    return {
+      body: Stream.ensuring(
+        body,
+        Effect.sync(() => void source.destroy())
+      ),
+      etag,
+      size
+    }
   })
 
   const exclusive: Effect.Effect<boolean, Unavailable | Denied, Scope.Scope> = Effect.acquireRelease(
@@ -179,10 +188,7 @@ const make = (files: DirectoryFiles, sqlite: SqliteModule): ObjectStore["Service
 
   return ObjectStore.of({
     provider: "directory",
-    get: (key, options) =>
-      checked("get", key, () =>
-        reading("get", key, () => get(key, options?.range))
-      ),
+    get: (key, options) => checked("get", key, () => reading("get", key, () => get(key, options?.range))),
     getStream: (key) => checked("get", key, () => getStream(key)),
     head: (key) =>
       checked("head", key, () =>
@@ -207,7 +213,10 @@ const make = (files: DirectoryFiles, sqlite: SqliteModule): ObjectStore["Service
           return reason === undefined ? [] : [{ key, reason }]
         })
         const good = keys.filter((key) => keyProblem(key) === undefined)
-        return Effect.as(plain("deleteMany", good[0] ?? "", () => files.removeMany(good)), bad)
+        return Effect.as(
+          plain("deleteMany", good[0] ?? "", () => files.removeMany(good)),
+          bad
+        )
       }),
     bulkDeleteMax,
     list: (options) => plain("list", options.prefix, () => listDirectory(files.root, options, describeFile)),

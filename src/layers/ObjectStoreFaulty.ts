@@ -60,7 +60,11 @@ export const layer = (decide: (call: Call) => Fault | undefined): Layer.Layer<Ob
       const store = yield* ObjectStore
       const scope = yield* Effect.scope
       const counts = new Map<Operation, number>()
-      const at = <A, E>(operation: Operation, key: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E | Unavailable> =>
+      const at = <A, E>(
+        operation: Operation,
+        key: string,
+        effect: Effect.Effect<A, E>
+      ): Effect.Effect<A, E | Unavailable> =>
         Effect.suspend(() => {
           const nth = (counts.get(operation) ?? 0) + 1
           counts.set(operation, nth)

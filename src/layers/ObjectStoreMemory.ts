@@ -94,8 +94,7 @@ const make = (options: MemoryOptions): ObjectStore["Service"] => {
         etag: object.etag,
         size: object.size
       })),
-    head: (key) =>
-      Effect.map(find("head", key), ({ size, etag, lastModified }) => ({ key, size, etag, lastModified })),
+    head: (key) => Effect.map(find("head", key), ({ size, etag, lastModified }) => ({ key, size, etag, lastModified })),
     put: (key, body, condition) => put("put", key, body, condition),
     putStream: (key, body, condition) =>
       Effect.flatMap(collectBody("put", key, body), (bytes) => put("put", key, bytes, condition)),

@@ -2,7 +2,7 @@
  * `ObjectStore` on Amazon S3 and everything that speaks its protocol. Conditional writes are sent once: only the caller
  * knows what a 412 after a lost answer means. Everything else has the SDK's retries.
  */
-import { Readable } from "node:stream"
+import type { Readable } from "node:stream"
 import type { PutObjectCommandInput } from "@aws-sdk/client-s3"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { assert } from "../core/assert.ts"
@@ -11,14 +11,13 @@ import {
   Denied,
   type ObjectBody,
   ObjectStore,
-  type ObjectStoreError,
-  type ReadError,
   type StreamedBody,
   Unavailable,
   type WriteError
 } from "../services/ObjectStore.ts"
 import { Settings, type StorageSettings } from "../services/Settings.ts"
 import { keyProblem, pageLimit } from "./objectstore/keys.ts"
+import { asPlain, asRead, asWrite, call, plain, quietSource, untilHead } from "./objectstore/s3Calls.ts"
 import { connect, type S3Clients, type S3Overrides } from "./objectstore/s3Client.ts"
 import { classify, type RequestKind } from "./objectstore/s3Errors.ts"
 import { checkedBody } from "./objectstore/streams.ts"
@@ -37,49 +36,6 @@ const bodyAttemptsMax = 3
 const transferMillis = (bytes: number): number => Math.ceil(bytes / slowestBytesPerMilli)
 const unquote = (etag: string | undefined): string => (etag ?? "").replace(/^W\//, "").replaceAll('"', "")
 
-/** For operations whose contract knows no more than these two. */
-const plain = (error: ObjectStoreError): Unavailable | Denied => {
-  assert(error._tag === "Unavailable" || error._tag === "Denied", `${error.message}: unexpected ${error._tag}`)
-  return error
-}
-
-/** Runs a request whose answer's body outlives the signal. */
-const untilHead = async <A>(signal: AbortSignal, run: (signal: AbortSignal) => Promise<A>): Promise<A> => {
-  const own = new AbortController()
-  const abort = (): void => own.abort()
-  signal.addEventListener("abort", abort)
-  try {
-    return await run(own.signal)
-  } finally {
-    signal.removeEventListener("abort", abort)
-  }
-}
-
-/**
- * A body for the SDK that never fails: inside the SDK a failing stream is either not noticed or ends the process.
- * Instead it stops, `broken` aborts the request, and `failure` says why.
- */
-const quietSource = (pieces: AsyncIterable<Uint8Array>) => {
-  const broken = new AbortController()
-  const closed = Promise.withResolvers<void>()
-  let failure: unknown
-  const generate = async function* () {
-    try {
-      yield* pieces
-    } catch (error) {
-      failure = error
-      broken.abort()
-      await closed.promise
-    }
-  }
-  const body = Readable.from(generate(), { objectMode: false })
-  const close = (): void => {
-    body.destroy()
-    closed.resolve()
-  }
-  return { body, broken: broken.signal, failure: () => failure, close }
-}
-
 const make = (clients: S3Clients, settings: StorageSettings): ObjectStore["Service"] => {
   const { sdk, retrying, once, requestTimeoutMillis } = clients
   const bucket = settings.bucketName
@@ -92,51 +48,29 @@ const make = (clients: S3Clients, settings: StorageSettings): ObjectStore["Servi
       : { ServerSideEncryption: "AES256" as const })
   }
 
-  /** One promise of the SDK, cancelled when the fiber is interrupted or the time is up. */
-  const call = <A>(
-    kind: RequestKind,
+  const checked = <A, E>(
     operation: string,
     key: string,
-    timeoutMillis: number,
-    run: (signal: AbortSignal) => Promise<A>
-  ): Effect.Effect<A, ObjectStoreError> =>
-    Effect.tryPromise({
-      try: (interrupted) => run(AbortSignal.any([interrupted, AbortSignal.timeout(timeoutMillis)])),
-      catch: (error) => {
-        if (error instanceof Unavailable) return error
-        const aborted = error instanceof Error && error.name === "AbortError"
-        if (aborted) return new Unavailable({ operation, key, reason: `no answer within ${timeoutMillis} ms` })
-        return classify(kind, operation, key, error)
-      }
-    })
-
-  const checked = <A, E>(operation: string, key: string, run: () => Effect.Effect<A, E>): Effect.Effect<A, E | Denied> => {
+    run: () => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | Denied> => {
     const reason = keyProblem(key)
     return reason === undefined ? Effect.suspend(run) : Effect.fail(new Denied({ operation, key, reason }))
   }
 
-  // The classifier returns only what its kind allows; these two say so to the compiler, and check it.
-  const asRead = <A>(effect: Effect.Effect<A, ObjectStoreError>): Effect.Effect<A, ReadError> =>
-    Effect.mapError(effect, (error) => {
-      assert(error._tag !== "PreconditionFailed" && error._tag !== "Conflict", `read failed with ${error._tag}`)
-      return error
-    })
-  const asWrite = <A>(effect: Effect.Effect<A, ObjectStoreError>): Effect.Effect<A, WriteError> =>
-    Effect.mapError(effect, (error) => {
-      assert(error._tag !== "NotFound", "write failed with NotFound")
-      return error
-    })
-  const asPlain = <A>(effect: Effect.Effect<A, ObjectStoreError>): Effect.Effect<A, Unavailable | Denied> =>
-    Effect.mapError(effect, plain)
-
-  const conditionHeaders = (condition: Condition | undefined): Pick<PutObjectCommandInput, "IfNoneMatch" | "IfMatch"> => {
+  const conditionHeaders = (
+    condition: Condition | undefined
+  ): Pick<PutObjectCommandInput, "IfNoneMatch" | "IfMatch"> => {
     if (condition === undefined) return {}
     return "ifAbsent" in condition ? { IfNoneMatch: "*" } : { IfMatch: `"${condition.ifMatch}"` }
   }
   const kindOf = (condition: Condition | undefined): RequestKind =>
     condition !== undefined && "ifMatch" in condition ? "ifMatch" : "write"
 
-  const put = (key: string, body: Uint8Array, condition?: Condition): Effect.Effect<{ readonly etag: string }, WriteError> =>
+  const put = (
+    key: string,
+    body: Uint8Array,
+    condition?: Condition
+  ): Effect.Effect<{ readonly etag: string }, WriteError> =>
     checked("put", key, () => {
       const client = condition === undefined ? retrying : once
       const requestTimeout = requestTimeoutMillis + transferMillis(body.length)
@@ -157,11 +91,7 @@ const make = (clients: S3Clients, settings: StorageSettings): ObjectStore["Servi
       )
     })
 
-  const streamOnce = Effect.fnUntraced(function* (
-    key: string,
-    body: StreamedBody,
-    condition: Condition | undefined
-  ) {
+  const streamOnce = Effect.fnUntraced(function* (key: string, body: StreamedBody, condition: Condition | undefined) {
     const pieces = yield* Stream.toAsyncIterableEffect(checkedBody("put", key, body))
     const requestTimeout = requestTimeoutMillis + transferMillis(body.size)
     return yield* asWrite(

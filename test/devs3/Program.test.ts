@@ -10,7 +10,9 @@ import { temporaryFolder } from "../objectstore/support.ts"
 const program = join(import.meta.dirname, "../../src/programs/dev-s3.ts")
 
 const run = (...args: ReadonlyArray<string>): ChildProcess =>
-  spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+  spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...args], {
+    stdio: ["ignore", "pipe", "pipe"]
+  })
 
 const listening = (child: ChildProcess): Promise<string> =>
   new Promise((resolve, reject) => {

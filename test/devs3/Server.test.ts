@@ -58,7 +58,8 @@ const test = (sentence: string, body: (client: S3Client, server: DevS3) => Promi
 const codeOf = async (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => "success",
-    (error: { name: string; $metadata: { httpStatusCode: number } }) => `${error.$metadata?.httpStatusCode} ${error.name}`
+    (error: { name: string; $metadata: { httpStatusCode: number } }) =>
+      `${error.$metadata?.httpStatusCode} ${error.name}`
   )
 
 interface Answer {
@@ -78,7 +79,9 @@ const raw = (
     const request = httpRequest({ port: server.port, host: "127.0.0.1", method, path, headers }, (response) => {
       const pieces: Array<Buffer> = []
       response.on("data", (piece: Buffer) => pieces.push(piece))
-      response.once("end", () => resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(pieces) }))
+      response.once("end", () =>
+        resolve({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(pieces) })
+      )
       response.once("error", reject)
     })
     request.once("error", reject)
@@ -124,7 +127,10 @@ describe("dev-s3", () => {
     const part = await raw(server, "GET", "/bucket/k", { range: "bytes=1-1" })
     assert.strictEqual(part.status, 206)
     assert.strictEqual(part.headers["content-range"], "bytes 1-1/10")
-    assert.strictEqual(await codeOf(client.send(new GetObjectCommand({ Bucket, Key: "k", Range: "bytes=10-" }))), "416 InvalidRange")
+    assert.strictEqual(
+      await codeOf(client.send(new GetObjectCommand({ Bucket, Key: "k", Range: "bytes=10-" }))),
+      "416 InvalidRange"
+    )
     assert.strictEqual((await raw(server, "GET", "/bucket/k", { range: "nonsense" })).status, 200)
   })
 
@@ -150,10 +156,13 @@ describe("dev-s3", () => {
       path: "/bucket/k",
       headers: { "content-length": "2", "if-match": ETag! }
     })
-    const status = new Promise<number>((resolve) => slow.once("response", (answer) => resolve(answer.resume().statusCode!)))
+    const status = new Promise<number>((resolve) =>
+      slow.once("response", (answer) => resolve(answer.resume().statusCode!))
+    )
     slow.write("a")
     // The head has arrived when another request on the same server was answered behind it.
-    while ((server.counts.get("HeadObject") ?? 0) === 0) await codeOf(client.send(new HeadObjectCommand({ Bucket, Key: "k" })))
+    while ((server.counts.get("HeadObject") ?? 0) === 0)
+      await codeOf(client.send(new HeadObjectCommand({ Bucket, Key: "k" })))
     await raw(server, "DELETE", "/bucket/k")
     slow.end("b")
     assert.strictEqual(await status, 409)
@@ -174,7 +183,9 @@ describe("dev-s3", () => {
       const body = Buffer.alloc(200_000, ChecksumAlgorithm)
       await client.send(new PutObjectCommand({ Bucket, Key: "whole", Body: body, ChecksumAlgorithm }))
       const Body = Readable.from([body.subarray(0, 70_000), body.subarray(70_000)])
-      await client.send(new PutObjectCommand({ Bucket, Key: "stream", Body, ContentLength: body.length, ChecksumAlgorithm }))
+      await client.send(
+        new PutObjectCommand({ Bucket, Key: "stream", Body, ContentLength: body.length, ChecksumAlgorithm })
+      )
       const got = await client.send(new GetObjectCommand({ Bucket, Key: "stream" }))
       assert.isTrue(Buffer.from(await got.Body!.transformToByteArray()).equals(body), ChecksumAlgorithm)
     }
@@ -190,17 +201,30 @@ describe("dev-s3", () => {
     assert.strictEqual(await put({ "content-md5": Buffer.alloc(16).toString("base64") }, "hello"), "400 BadDigest")
     assert.strictEqual(await put({ "content-md5": "?" }, "hello"), "400 InvalidDigest")
     assert.strictEqual(await put({ "x-amz-content-sha256": "0".repeat(64) }, "hello"), "400 XAmzContentSHA256Mismatch")
-    const chunked = { "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-trailer": "x-amz-checksum-crc32" }
+    const chunked = {
+      "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+      "x-amz-trailer": "x-amz-checksum-crc32"
+    }
     const good = Buffer.alloc(4)
     good.writeUInt32BE(crc32("hello"))
     const body = (sum: string) => `5\r\nhello\r\n0\r\nx-amz-checksum-crc32:${sum}\r\n\r\n`
     assert.strictEqual(await put(chunked, body(wrong)), "400 BadDigest")
     assert.strictEqual(await put(chunked, "5\r\nhello\r\n0\r\n\r\n"), "400 InvalidRequest")
     assert.strictEqual(await put(chunked, "5\r\nhel"), "400 IncompleteBody")
-    assert.strictEqual(await put({ ...chunked, "x-amz-decoded-content-length": "6" }, body(good.toString("base64"))), "400 IncompleteBody")
+    assert.strictEqual(
+      await put({ ...chunked, "x-amz-decoded-content-length": "6" }, body(good.toString("base64"))),
+      "400 IncompleteBody"
+    )
     assert.strictEqual((await raw(server, "GET", "/bucket/bad")).status, 404)
-    const signed = { "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "content-encoding": "aws-chunked,gzip" }
-    assert.strictEqual((await raw(server, "PUT", "/bucket/ok", signed, "5;chunk-signature=0\r\nhello\r\n0;chunk-signature=0\r\n\r\n")).status, 200)
+    const signed = {
+      "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+      "content-encoding": "aws-chunked,gzip"
+    }
+    assert.strictEqual(
+      (await raw(server, "PUT", "/bucket/ok", signed, "5;chunk-signature=0\r\nhello\r\n0;chunk-signature=0\r\n\r\n"))
+        .status,
+      200
+    )
     const got = await raw(server, "GET", "/bucket/ok")
     assert.strictEqual(got.body.toString(), "hello")
     assert.strictEqual(got.headers["content-encoding"], "gzip")
@@ -210,21 +234,41 @@ describe("dev-s3", () => {
     const keys = ["a/1", "a/2", "b c", "d/1", "d/2", "e\u0001", "f"]
     for (const Key of keys) await client.send(new PutObjectCommand({ Bucket, Key, Body: "x" }))
     const all = await client.send(new ListObjectsV2Command({ Bucket, EncodingType: "url" }))
-    assert.deepStrictEqual(all.Contents!.map(({ Key }) => decodeURIComponent(Key!)), keys)
+    assert.deepStrictEqual(
+      all.Contents!.map(({ Key }) => decodeURIComponent(Key!)),
+      keys
+    )
     const top = await client.send(new ListObjectsV2Command({ Bucket, Delimiter: "/", MaxKeys: 2 }))
-    assert.deepStrictEqual([top.CommonPrefixes!.map(({ Prefix }) => Prefix), top.Contents!.map(({ Key }) => Key)], [["a/"], ["b c"]])
+    assert.deepStrictEqual(
+      [top.CommonPrefixes!.map(({ Prefix }) => Prefix), top.Contents!.map(({ Key }) => Key)],
+      [["a/"], ["b c"]]
+    )
     assert.strictEqual(top.KeyCount, 2)
     const rest = await client.send(
-      new ListObjectsV2Command({ Bucket, Delimiter: "/", ContinuationToken: top.NextContinuationToken!, EncodingType: "url" })
+      new ListObjectsV2Command({
+        Bucket,
+        Delimiter: "/",
+        ContinuationToken: top.NextContinuationToken!,
+        EncodingType: "url"
+      })
     )
-    assert.deepStrictEqual(rest.CommonPrefixes!.map(({ Prefix }) => Prefix), ["d/"])
+    assert.deepStrictEqual(
+      rest.CommonPrefixes!.map(({ Prefix }) => Prefix),
+      ["d/"]
+    )
     assert.isFalse(rest.IsTruncated)
     const after = await client.send(new ListObjectsV2Command({ Bucket, StartAfter: "d/1", Prefix: "d" }))
-    assert.deepStrictEqual(after.Contents!.map(({ Key }) => Key), ["d/2"])
+    assert.deepStrictEqual(
+      after.Contents!.map(({ Key }) => Key),
+      ["d/2"]
+    )
     const old = await client.send(new ListObjectsCommand({ Bucket, MaxKeys: 3 }))
     assert.deepStrictEqual([old.Contents!.length, old.IsTruncated, old.NextMarker], [3, true, "b c"])
     const older = await client.send(new ListObjectsCommand({ Bucket, Marker: "d/2", Prefix: "f" }))
-    assert.deepStrictEqual(older.Contents!.map(({ Key }) => Key), ["f"])
+    assert.deepStrictEqual(
+      older.Contents!.map(({ Key }) => Key),
+      ["f"]
+    )
     assert.strictEqual((await raw(server, "GET", "/bucket?list-type=2&continuation-token=%21")).status, 400)
     assert.strictEqual((await raw(server, "GET", "/bucket?list-type=2&max-keys=x")).status, 400)
   })
@@ -233,8 +277,13 @@ describe("dev-s3", () => {
     for (const Key of ["a", "b&c"]) await client.send(new PutObjectCommand({ Bucket, Key, Body: "x" }))
     const Objects = [{ Key: "a" }, { Key: "missing" }]
     const loud = await client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }))
-    assert.deepStrictEqual(loud.Deleted!.map(({ Key }) => Key), ["a", "missing"])
-    const quiet = await client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: "b&c" }], Quiet: true } }))
+    assert.deepStrictEqual(
+      loud.Deleted!.map(({ Key }) => Key),
+      ["a", "missing"]
+    )
+    const quiet = await client.send(
+      new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: "b&c" }], Quiet: true } })
+    )
     assert.isUndefined(quiet.Deleted)
     assert.strictEqual((await client.send(new ListObjectsV2Command({ Bucket }))).KeyCount, 0)
     const many = `<Delete>${"<Object><Key>k</Key></Object>".repeat(1001)}</Delete>`
@@ -244,15 +293,22 @@ describe("dev-s3", () => {
   })
 
   test("copies keep or replace what belongs to the object", async (client) => {
-    await client.send(new PutObjectCommand({ Bucket, Key: "a&b", Body: "x", ContentType: "text/x", Metadata: { m: "1" } }))
+    await client.send(
+      new PutObjectCommand({ Bucket, Key: "a&b", Body: "x", ContentType: "text/x", Metadata: { m: "1" } })
+    )
     const CopySource = `${Bucket}/${encodeURIComponent("a&b")}`
     await client.send(new CopyObjectCommand({ Bucket, Key: "kept", CopySource }))
     const kept = await client.send(new HeadObjectCommand({ Bucket, Key: "kept" }))
     assert.deepStrictEqual([kept.ContentType, kept.Metadata], ["text/x", { m: "1" }])
-    await client.send(new CopyObjectCommand({ Bucket, Key: "replaced", CopySource, MetadataDirective: "REPLACE", Metadata: { n: "2" } }))
+    await client.send(
+      new CopyObjectCommand({ Bucket, Key: "replaced", CopySource, MetadataDirective: "REPLACE", Metadata: { n: "2" } })
+    )
     const replaced = await client.send(new HeadObjectCommand({ Bucket, Key: "replaced" }))
     assert.deepStrictEqual(replaced.Metadata, { n: "2" })
-    assert.strictEqual(await codeOf(client.send(new CopyObjectCommand({ Bucket, Key: "a&b", CopySource }))), "400 InvalidRequest")
+    assert.strictEqual(
+      await codeOf(client.send(new CopyObjectCommand({ Bucket, Key: "a&b", CopySource }))),
+      "400 InvalidRequest"
+    )
     const missing = new CopyObjectCommand({ Bucket, Key: "c", CopySource: `${Bucket}/missing` })
     assert.strictEqual(await codeOf(client.send(missing)), "404 NoSuchKey")
   })
@@ -261,12 +317,20 @@ describe("dev-s3", () => {
     const Key = "big"
     const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key, ContentType: "text/big" }))
     const first = Buffer.alloc(5 << 20, "a")
-    const part = async (PartNumber: number, Body: Buffer | string) =>
-      ({ PartNumber, ETag: (await client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body }))).ETag! })
+    const part = async (PartNumber: number, Body: Buffer | string) => ({
+      PartNumber,
+      ETag: (await client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body }))).ETag!
+    })
     await part(1, "replaced later")
     const parts = [await part(1, first), await part(2, "tail")]
     const listed = await client.send(new ListPartsCommand({ Bucket, Key, UploadId }))
-    assert.deepStrictEqual(listed.Parts!.map(({ PartNumber, Size }) => [PartNumber, Size]), [[1, first.length], [2, 4]])
+    assert.deepStrictEqual(
+      listed.Parts!.map(({ PartNumber, Size }) => [PartNumber, Size]),
+      [
+        [1, first.length],
+        [2, 4]
+      ]
+    )
     assert.strictEqual((await client.send(new ListMultipartUploadsCommand({ Bucket }))).Uploads!.length, 1)
     const complete = (Parts: typeof parts, IfNoneMatch?: string) =>
       client.send(
@@ -301,7 +365,9 @@ describe("dev-s3", () => {
     })
     const { CopyPartResult } = await client.send(copy)
     const Parts = [{ PartNumber: 1, ETag: CopyPartResult!.ETag! }]
-    await client.send(new CompleteMultipartUploadCommand({ Bucket, Key: "copy", UploadId: second, MultipartUpload: { Parts } }))
+    await client.send(
+      new CompleteMultipartUploadCommand({ Bucket, Key: "copy", UploadId: second, MultipartUpload: { Parts } })
+    )
     assert.strictEqual(await bodyOf(client, "copy"), "ta")
     const third = (await client.send(new CreateMultipartUploadCommand({ Bucket, Key: "gone" }))).UploadId
     await client.send(new AbortMultipartUploadCommand({ Bucket, Key: "gone", UploadId: third }))
@@ -309,9 +375,17 @@ describe("dev-s3", () => {
   })
 
   test("buckets: create, list, head, location, delete", async (client) => {
-    await client.send(new CreateBucketCommand({ Bucket: "second", CreateBucketConfiguration: { LocationConstraint: "eu-west-1" } }))
-    assert.deepStrictEqual((await client.send(new ListBucketsCommand({}))).Buckets!.map(({ Name }) => Name), ["bucket", "second"])
-    assert.strictEqual(await codeOf(client.send(new CreateBucketCommand({ Bucket: "second" }))), "409 BucketAlreadyOwnedByYou")
+    await client.send(
+      new CreateBucketCommand({ Bucket: "second", CreateBucketConfiguration: { LocationConstraint: "eu-west-1" } })
+    )
+    assert.deepStrictEqual(
+      (await client.send(new ListBucketsCommand({}))).Buckets!.map(({ Name }) => Name),
+      ["bucket", "second"]
+    )
+    assert.strictEqual(
+      await codeOf(client.send(new CreateBucketCommand({ Bucket: "second" }))),
+      "409 BucketAlreadyOwnedByYou"
+    )
     await client.send(new HeadBucketCommand({ Bucket: "second" }))
     await client.send(new GetBucketLocationCommand({ Bucket: "second" }))
     await client.send(new PutObjectCommand({ Bucket: "second", Key: "k", Body: "x" }))
@@ -322,14 +396,21 @@ describe("dev-s3", () => {
   })
 
   test("STS hands out roles", async (_, server) => {
-    const sts = new STSClient({ endpoint: server.url, region: "us-east-1", credentials: { accessKeyId: "x", secretAccessKey: "y" } })
+    const sts = new STSClient({
+      endpoint: server.url,
+      region: "us-east-1",
+      credentials: { accessKeyId: "x", secretAccessKey: "y" }
+    })
     const RoleArn = "arn:aws:iam::123456789012:role/r"
     const assumed = await sts.send(new AssumeRoleCommand({ RoleArn, RoleSessionName: "netsy-session" }))
     assert.isAbove(assumed.Credentials!.Expiration!.getTime(), Date.now())
     const token = { RoleArn, RoleSessionName: "s1", WebIdentityToken: "t.t.t" }
     const web = await sts.send(new AssumeRoleWithWebIdentityCommand(token))
     assert.isString(web.Credentials!.SessionToken)
-    assert.strictEqual(await codeOf(sts.send(new AssumeRoleCommand({ RoleArn: "x".repeat(20), RoleSessionName: "s1" }))), "400 ValidationError")
+    assert.strictEqual(
+      await codeOf(sts.send(new AssumeRoleCommand({ RoleArn: "x".repeat(20), RoleSessionName: "s1" }))),
+      "400 ValidationError"
+    )
     sts.destroy()
   })
 
@@ -367,7 +448,13 @@ describe("dev-s3", () => {
   })
 
   test("what is not there is 501 or 405, and never something else's answer", async (_, server) => {
-    for (const path of ["/bucket?acl", "/bucket/k?tagging", "/bucket?policy", "/bucket/k?versionId=1", "/bucket?versions"]) {
+    for (const path of [
+      "/bucket?acl",
+      "/bucket/k?tagging",
+      "/bucket?policy",
+      "/bucket/k?versionId=1",
+      "/bucket?versions"
+    ]) {
       assert.strictEqual((await raw(server, "GET", path)).status, 501, path)
     }
     assert.strictEqual((await raw(server, "PATCH", "/bucket/k")).status, 405)
@@ -398,7 +485,10 @@ describe("dev-s3", () => {
 })
 
 describe("dev-s3's folder", () => {
-  const started = (dir: string, extra: Partial<Parameters<typeof startDevS3>[0]> = {}): Effect.Effect<DevS3, never, Scope.Scope> =>
+  const started = (
+    dir: string,
+    extra: Partial<Parameters<typeof startDevS3>[0]> = {}
+  ): Effect.Effect<DevS3, never, Scope.Scope> =>
     Effect.acquireRelease(
       Effect.promise(() => startDevS3({ dir, bucket: "bucket", ...extra })),
       (server) => Effect.promise(() => server.close())
@@ -413,7 +503,13 @@ describe("dev-s3's folder", () => {
           Effect.promise(async () => {
             const client = clientOf(server)
             for (const Key of odd) {
-              await raw(server, "PUT", `/bucket/${encodeURIComponent(Key)}`, { "x-amz-meta-key": encodeURIComponent(Key) }, Key)
+              await raw(
+                server,
+                "PUT",
+                `/bucket/${encodeURIComponent(Key)}`,
+                { "x-amz-meta-key": encodeURIComponent(Key) },
+                Key
+              )
             }
             const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: "up" }))
             await client.send(new UploadPartCommand({ Bucket, Key: "up", UploadId, PartNumber: 1, Body: "part" }))
@@ -429,7 +525,10 @@ describe("dev-s3's folder", () => {
       yield* Effect.promise(async () => {
         const client = clientOf(server)
         const after = (await client.send(new ListObjectsV2Command({ Bucket }))).Contents!
-        assert.deepStrictEqual(after.filter(({ Key }) => Key !== "by-hand.txt"), before)
+        assert.deepStrictEqual(
+          after.filter(({ Key }) => Key !== "by-hand.txt"),
+          before
+        )
         for (const Key of odd) {
           const answer = await raw(server, "GET", `/bucket/${encodeURIComponent(Key)}`)
           assert.strictEqual(answer.body.toString(), Key)

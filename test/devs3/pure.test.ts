@@ -13,21 +13,44 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 describe("XML", () => {
   it("reads what it writes, whatever the text", () => {
     const odd = 'a & b < c > "d" \' \r\n ü €😀'
-    const root = readXml(writeXml("Root", [["A", odd], ["B", [["C", ""]]]], "http://ns"))
+    const root = readXml(
+      writeXml(
+        "Root",
+        [
+          ["A", odd],
+          ["B", [["C", ""]]]
+        ],
+        "http://ns"
+      )
+    )
     assert.strictEqual(root.name, "Root")
     assert.strictEqual(childText(root, "A"), odd)
     assert.strictEqual(childText(child(root, "B")!, "C"), "")
   })
 
   it("reads what SDKs send: prefixes, attributes, comments, CDATA, entities, empty elements", () => {
-    const root = readXml('\ufeff<?xml version="1.0"?><!-- x --><n:R a="1>2" xmlns:n="u"><n:K>&#x41;&#66;&amp;<![CDATA[<x>]]></n:K><E/></n:R>')
+    const root = readXml(
+      '\ufeff<?xml version="1.0"?><!-- x --><n:R a="1>2" xmlns:n="u"><n:K>&#x41;&#66;&amp;<![CDATA[<x>]]></n:K><E/></n:R>'
+    )
     assert.strictEqual(root.name, "R")
     assert.strictEqual(childText(root, "K"), "AB&<x>")
     assert.strictEqual(childText(root, "E"), "")
   })
 
   it("refuses everything else", () => {
-    const bad = ["", "text", "<a>", "</a>", "<a></b>", "<a/><b/>", "<a>&what;</a>", "<a>&#x110000;</a>", "<a", "<!DOCTYPE a><a/>", "<a>".repeat(20)]
+    const bad = [
+      "",
+      "text",
+      "<a>",
+      "</a>",
+      "<a></b>",
+      "<a/><b/>",
+      "<a>&what;</a>",
+      "<a>&#x110000;</a>",
+      "<a",
+      "<!DOCTYPE a><a/>",
+      "<a>".repeat(20)
+    ]
     for (const source of bad) assert.throws(() => readXml(source), MalformedXml, undefined, source)
   })
 })
@@ -35,7 +58,8 @@ describe("XML", () => {
 const decode = (body: Uint8Array, pieceSize: number): { data: string; trailers: ReadonlyMap<string, string> } => {
   const data: Array<Uint8Array> = []
   const decoder = new AwsChunkedDecoder((piece) => data.push(piece.slice()))
-  for (let offset = 0; offset < body.length; offset += pieceSize) decoder.push(body.subarray(offset, offset + pieceSize))
+  for (let offset = 0; offset < body.length; offset += pieceSize)
+    decoder.push(body.subarray(offset, offset + pieceSize))
   decoder.end()
   return { data: Buffer.concat(data).toString(), trailers: decoder.trailers }
 }
@@ -45,7 +69,12 @@ describe("aws-chunked", () => {
   const trailer = "x-amz-checksum-crc32:DUoRhQ==\r\nx-amz-trailer-signature:00\r\n\r\n"
 
   it("gives the same data in pieces of every size", () => {
-    for (const body of [`${signed}\r\n`, signed + trailer, `b\r\nhello world\r\n0\r\n${trailer}`, "B\r\nhello world\r\n0\r\n"]) {
+    for (const body of [
+      `${signed}\r\n`,
+      signed + trailer,
+      `b\r\nhello world\r\n0\r\n${trailer}`,
+      "B\r\nhello world\r\n0\r\n"
+    ]) {
       for (let size = 1; size <= body.length; size++) assert.strictEqual(decode(bytes(body), size).data, "hello world")
     }
     assert.strictEqual(decode(bytes(signed + trailer), 7).trailers.get("x-amz-checksum-crc32"), "DUoRhQ==")
@@ -55,7 +84,14 @@ describe("aws-chunked", () => {
     for (let length = 0; length < signed.length; length++) {
       assert.throws(() => decode(bytes(signed.slice(0, length)), 3), MalformedChunk)
     }
-    for (const bad of ["hello", "zz\r\n", "5\r\nhello world\r\n0\r\n\r\n", `${signed}\r\nmore`, "0\r\nnocolon\r\n\r\n", "f".repeat(5000)]) {
+    for (const bad of [
+      "hello",
+      "zz\r\n",
+      "5\r\nhello world\r\n0\r\n\r\n",
+      `${signed}\r\nmore`,
+      "0\r\nnocolon\r\n\r\n",
+      "f".repeat(5000)
+    ]) {
       assert.throws(() => decode(bytes(bad), 100), MalformedChunk, undefined, bad.slice(0, 20))
     }
   })
@@ -85,31 +121,37 @@ describe("key order", () => {
   const Part = Schema.Literals(["a", "b", "a-", "ab"])
   const Keys = Schema.Array(Schema.Array(Part).check(Schema.isMinLength(1), Schema.isMaxLength(3)))
   const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5 }))
-  it.prop("pages put together are what a plain filter finds", [Keys, Part, Limit, Schema.Boolean], ([parts, prefix, limit, rolls]) => {
-    const sorted = [...new Set(parts.map((each) => each.join("/")))].toSorted(compareKeys)
-    const matching = sorted.filter((key) => key.startsWith(prefix))
-    const cut = (key: string): number => (rolls ? key.indexOf("/", prefix.length) : -1)
-    const expectedKeys = matching.filter((key) => cut(key) === -1)
-    const expectedPrefixes = [...new Set(matching.filter((key) => cut(key) !== -1).map((key) => key.slice(0, cut(key) + 1)))]
-    const keys: Array<string> = []
-    const prefixes: Array<string> = []
-    let after: string | undefined
-    for (let pages = 0; pages <= sorted.length; pages++) {
-      const page = pageOfKeys(sorted, {
-        prefix,
-        limit,
-        ...(rolls ? { delimiter: "/" } : {}),
-        ...(after === undefined ? {} : { after })
-      })
-      keys.push(...page.keys)
-      prefixes.push(...page.prefixes)
-      after = page.next
-      if (after === undefined) break
+  it.prop(
+    "pages put together are what a plain filter finds",
+    [Keys, Part, Limit, Schema.Boolean],
+    ([parts, prefix, limit, rolls]) => {
+      const sorted = [...new Set(parts.map((each) => each.join("/")))].toSorted(compareKeys)
+      const matching = sorted.filter((key) => key.startsWith(prefix))
+      const cut = (key: string): number => (rolls ? key.indexOf("/", prefix.length) : -1)
+      const expectedKeys = matching.filter((key) => cut(key) === -1)
+      const expectedPrefixes = [
+        ...new Set(matching.filter((key) => cut(key) !== -1).map((key) => key.slice(0, cut(key) + 1)))
+      ]
+      const keys: Array<string> = []
+      const prefixes: Array<string> = []
+      let after: string | undefined
+      for (let pages = 0; pages <= sorted.length; pages++) {
+        const page = pageOfKeys(sorted, {
+          prefix,
+          limit,
+          ...(rolls ? { delimiter: "/" } : {}),
+          ...(after === undefined ? {} : { after })
+        })
+        keys.push(...page.keys)
+        prefixes.push(...page.prefixes)
+        after = page.next
+        if (after === undefined) break
+      }
+      assert.isUndefined(after)
+      assert.deepStrictEqual(keys, expectedKeys)
+      assert.deepStrictEqual(prefixes, expectedPrefixes)
     }
-    assert.isUndefined(after)
-    assert.deepStrictEqual(keys, expectedKeys)
-    assert.deepStrictEqual(prefixes, expectedPrefixes)
-  })
+  )
 })
 
 describe("file names", () => {
@@ -128,7 +170,18 @@ describe("file names", () => {
     assert.strictEqual(pathOfKey("chunks/2345/0000000000000012345.netsy"), "chunks/2345/0000000000000012345.netsy")
     assert.strictEqual(pathOfKey("../../etc/passwd"), "%2E./%2E./etc/passwd")
     assert.strictEqual(keyOfPath("%2E./%2E./etc/passwd"), "../../etc/passwd")
-    for (const key of ["/", "//", "a/", "/a", ".", "a%file", "a%empty/b", "\u{f725}", "é".repeat(600), "x".repeat(1024)]) {
+    for (const key of [
+      "/",
+      "//",
+      "a/",
+      "/a",
+      ".",
+      "a%file",
+      "a%empty/b",
+      "\u{f725}",
+      "é".repeat(600),
+      "x".repeat(1024)
+    ]) {
       assert.strictEqual(keyOfPath(pathOfKey(key)), key)
     }
     assert.notStrictEqual(pathOfKey("a%file"), "a%file")
@@ -140,8 +193,10 @@ describe("faults", () => {
     assert.deepStrictEqual(parseLatency("28ms,80ms"), { medianMillis: 28, p99Millis: 80 })
     assert.deepStrictEqual(parseLatency("1s"), { medianMillis: 1000, p99Millis: 1000 })
     assert.deepStrictEqual(parseChances("put:0.01,get:1"), { put: 0.01, get: 1 })
-    for (const bad of ["", "x", "28ms,8ms", "1ms,2ms,3ms", "-1ms", "0ms"]) assert.throws(() => parseLatency(bad), Error, undefined, bad)
-    for (const bad of ["", "put", "put:", "put:2", "put:x", "bake:0.1"]) assert.throws(() => parseChances(bad), Error, undefined, bad)
+    for (const bad of ["", "x", "28ms,8ms", "1ms,2ms,3ms", "-1ms", "0ms"])
+      assert.throws(() => parseLatency(bad), Error, undefined, bad)
+    for (const bad of ["", "put", "put:", "put:2", "put:x", "bake:0.1"])
+      assert.throws(() => parseChances(bad), Error, undefined, bad)
   })
 
   it("draws latencies with the median and the 99th percentile it was given, the same for the same seed", () => {

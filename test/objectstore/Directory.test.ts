@@ -97,7 +97,10 @@ describe("ObjectStoreDirectory", () => {
       writeFileSync(join(path, "nodes", "seen.json"), "x")
       symlinkSync("/etc/passwd", join(path, "nodes", "link"))
       const page = yield* store.list({ prefix: "" })
-      assert.deepStrictEqual(page.objects.map((object) => object.key), ["nodes/seen.json"])
+      assert.deepStrictEqual(
+        page.objects.map((object) => object.key),
+        ["nodes/seen.json"]
+      )
       const top = yield* store.list({ prefix: "", delimiter: "/" })
       assert.deepStrictEqual(top.prefixes, ["nodes/"])
       assert.strictEqual((yield* Effect.flip(store.get(".node/db.sqlite3")))._tag, "Denied")

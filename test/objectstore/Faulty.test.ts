@@ -43,16 +43,18 @@ describe("ObjectStoreFaulty", () => {
     }).pipe(Effect.provide(withFault({ kind: "lose" })))
   )
 
-  it.effect("a late put lands after its failure, with the bytes it was given, and only if its condition still holds", () =>
-    Effect.gen(function* () {
-      const store = yield* ObjectStore
-      const body = bytes("given")
-      assert.strictEqual((yield* Effect.flip(store.put("k", body, { ifAbsent: true })))._tag, "Unavailable")
-      body.fill(0)
-      assert.isFalse(yield* present)
-      yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(new TextDecoder().decode((yield* store.get("k")).body), "given")
-    }).pipe(Effect.provide(withFault({ kind: "late", millis: 10_000 })))
+  it.effect(
+    "a late put lands after its failure, with the bytes it was given, and only if its condition still holds",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* ObjectStore
+        const body = bytes("given")
+        assert.strictEqual((yield* Effect.flip(store.put("k", body, { ifAbsent: true })))._tag, "Unavailable")
+        body.fill(0)
+        assert.isFalse(yield* present)
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(new TextDecoder().decode((yield* store.get("k")).body), "given")
+      }).pipe(Effect.provide(withFault({ kind: "late", millis: 10_000 })))
   )
 
   it.effect("a delayed put answers when the clock says so", () =>

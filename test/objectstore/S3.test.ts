@@ -169,7 +169,9 @@ describe("ObjectStoreS3", () => {
       const server = yield* devS3()
       const elsewhere = yield* openStore(s3Store(server, { bucketName: "missing" }))
       for (const effect of [elsewhere.get("k"), elsewhere.put("k", bytes("x")), elsewhere.list({ prefix: "" })]) {
-        const error = yield* Effect.flip(effect as Effect.Effect<unknown, { readonly _tag: string; readonly message: string }>)
+        const error = yield* Effect.flip(
+          effect as Effect.Effect<unknown, { readonly _tag: string; readonly message: string }>
+        )
         assert.strictEqual(error._tag, "Denied")
         assert.include(error.message, "HTTP 404 NoSuchBucket")
       }
@@ -188,7 +190,10 @@ describe("ObjectStoreS3", () => {
       server.faults.loseAnswer = { put: 1 }
       assert.strictEqual((yield* Effect.flip(store.put("k", bytes("x"), { ifAbsent: true })))._tag, "Unavailable")
       server.faults.loseAnswer = {}
-      assert.strictEqual((yield* Effect.flip(store.put("k", bytes("x"), { ifAbsent: true })))._tag, "PreconditionFailed")
+      assert.strictEqual(
+        (yield* Effect.flip(store.put("k", bytes("x"), { ifAbsent: true })))._tag,
+        "PreconditionFailed"
+      )
     }))
 
   test("keys outside of the prefix are invisible, and the prefix is stripped from what is listed and deleted", () =>
@@ -198,11 +203,20 @@ describe("ObjectStoreS3", () => {
       const part = yield* openStore(s3Store(server, { keyPrefix: "part/" }))
       yield* whole.put("other", bytes("x"))
       yield* part.put("mine", bytes("x"))
-      assert.deepStrictEqual((yield* part.list({ prefix: "" })).objects.map(({ key }) => key), ["mine"])
-      assert.deepStrictEqual((yield* whole.list({ prefix: "" })).objects.map(({ key }) => key), ["other", "part/mine"])
+      assert.deepStrictEqual(
+        (yield* part.list({ prefix: "" })).objects.map(({ key }) => key),
+        ["mine"]
+      )
+      assert.deepStrictEqual(
+        (yield* whole.list({ prefix: "" })).objects.map(({ key }) => key),
+        ["other", "part/mine"]
+      )
       yield* part.copy("mine", "copy")
       assert.deepStrictEqual(yield* part.deleteMany(["mine", "other"]), [])
-      assert.deepStrictEqual((yield* whole.list({ prefix: "" })).objects.map(({ key }) => key), ["other", "part/copy"])
+      assert.deepStrictEqual(
+        (yield* whole.list({ prefix: "" })).objects.map(({ key }) => key),
+        ["other", "part/copy"]
+      )
     }))
 
   test("a body beyond what one PUT may hold is refused before anything is sent", () =>

@@ -7,7 +7,7 @@ const hold = Effect.gen(function* () {
   const store = yield* ObjectStore
   const taken = yield* store.exclusive!
   yield* Effect.sync(() => process.stdout.write(`${taken}\n`))
-  yield* Effect.never
+  return yield* Effect.never
 })
 
 // Keeps the process alive; Effect alone does not.

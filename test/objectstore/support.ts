@@ -47,5 +47,7 @@ export const s3Store = (server: DevS3, part: Partial<StorageSettings> = {}): Lay
   ObjectStoreS3.layer(s3Overrides(server)).pipe(Layer.provide(withStorage(part)))
 
 /** A store of its own from the layer, open until the scope closes. */
-export const openStore = <E>(layer: Layer.Layer<ObjectStore, E>): Effect.Effect<ObjectStore["Service"], E, Scope.Scope> =>
+export const openStore = <E>(
+  layer: Layer.Layer<ObjectStore, E>
+): Effect.Effect<ObjectStore["Service"], E, Scope.Scope> =>
   Effect.map(Layer.build(Layer.fresh(layer)), (context) => Context.get(context, ObjectStore))

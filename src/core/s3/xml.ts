@@ -1,6 +1,12 @@
 /** The little XML that S3 speaks: a writer that escapes, and a reader for request bodies (no DTD, no namespaces). */
 
-const escapes: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;" }
+const escapes: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "\r": "&#13;"
+}
 
 export const escapeXml = (text: string): string => text.replace(/[&<>"\r]/g, (character) => escapes[character]!)
 
@@ -43,7 +49,8 @@ const unescapeXml = (text: string): string =>
     const known = entities[body]
     if (known !== undefined && whole.endsWith(";")) return known
     const number = /^#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}))$/.exec(body)
-    const code = number === null ? Number.NaN : Number.parseInt(number[1] ?? number[2]!, number[1] === undefined ? 10 : 16)
+    const code =
+      number === null ? Number.NaN : Number.parseInt(number[1] ?? number[2]!, number[1] === undefined ? 10 : 16)
     if (!(code <= 0x10ffff) || !whole.endsWith(";")) throw new MalformedXml(`unknown entity "${whole}"`)
     return String.fromCodePoint(code)
   })
@@ -55,7 +62,8 @@ interface OpenElement {
 }
 
 // One markup item or one run of text. Every alternative consumes at least one character and none can backtrack far.
-const token = /<\?[^>]*\?>|<!--[^]*?-->|<!\[CDATA\[([^]*?)\]\]>|<\/([^\s<>/]+)\s*>|<([^\s<>/!?]+)((?:\s[^<>]*?)?)(\/?)>|([^<]+)/y
+const token =
+  /<\?[^>]*\?>|<!--[^]*?-->|<!\[CDATA\[([^]*?)\]\]>|<\/([^\s<>/]+)\s*>|<([^\s<>/!?]+)((?:\s[^<>]*?)?)(\/?)>|([^<]+)/y
 
 const localName = (name: string): string => name.slice(name.indexOf(":") + 1)
 

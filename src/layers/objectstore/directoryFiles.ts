@@ -49,7 +49,8 @@ export const codeOf = (error: unknown): string => {
   return typeof code === "string" ? code : ""
 }
 
-export const etagOf = (stat: BigIntStats): string => `${stat.ino.toString(36)}-${stat.mtimeNs.toString(36)}-${stat.size.toString(36)}`
+export const etagOf = (stat: BigIntStats): string =>
+  `${stat.ino.toString(36)}-${stat.mtimeNs.toString(36)}-${stat.size.toString(36)}`
 
 /** Undefined: no object there. */
 export const describeFile = (key: string, path: string): ObjectInfo | undefined => {
@@ -116,10 +117,10 @@ export class DirectoryFiles {
   /** Not to be given up half-way: the descriptor must stay open until it ends. */
   async append(draft: Draft, bytes: Uint8Array): Promise<void> {
     if (bytes.length <= smallBytesMax) {
-      for (let offset = 0; offset < bytes.length; ) offset += writeSync(draft.fd, bytes, offset)
+      for (let offset = 0; offset < bytes.length;) offset += writeSync(draft.fd, bytes, offset)
       return
     }
-    for (let offset = 0; offset < bytes.length; ) {
+    for (let offset = 0; offset < bytes.length;) {
       offset += (await writeLater(draft.fd, bytes, offset, bytes.length - offset, null)).bytesWritten
     }
   }
@@ -136,7 +137,8 @@ export class DirectoryFiles {
   checkNow(key: string, condition: Condition | undefined): void {
     if (condition === undefined) return
     const present = describeFile(key, this.pathOf(key))
-    if ("ifAbsent" in condition ? present !== undefined : present?.etag !== condition.ifMatch) throw new ConditionFailed()
+    if ("ifAbsent" in condition ? present !== undefined : present?.etag !== condition.ifMatch)
+      throw new ConditionFailed()
   }
 
   /** Makes the draft the object. Takes the draft over: it is closed and gone, whatever happens. */
@@ -200,7 +202,10 @@ export class DirectoryFiles {
   }
 
   #nextMicros(): number {
-    return (this.#lastMicros = Math.max(this.#lastMicros + 1, Math.floor((performance.timeOrigin + performance.now()) * 1000)))
+    return (this.#lastMicros = Math.max(
+      this.#lastMicros + 1,
+      Math.floor((performance.timeOrigin + performance.now()) * 1000)
+    ))
   }
 
   /** A modification time of its own, later than `behindNs`. */

@@ -46,7 +46,8 @@ const patiently = async <A>(path: string, attempt: () => A): Promise<A> => {
       return attempt()
     } catch (error) {
       if (!isBusy(error)) throw error
-      if (performance.now() > until) throw new LockBusy(`${path} was locked by another process for ${patienceMillis} ms`)
+      if (performance.now() > until)
+        throw new LockBusy(`${path} was locked by another process for ${patienceMillis} ms`)
     }
     await sleep(randomInt(1, pauseMillisMax + 1))
   }

@@ -2,8 +2,7 @@
  * A bucket in memory: the model that every other store must agree with. Several stores may share one, as several
  * processes share a real bucket. Bodies are copied in and out, so nobody can change what is stored.
  */
-import { pageOfKeys } from "../../core/s3/keyOrder.ts"
-import { compareKeys } from "../../core/s3/keyOrder.ts"
+import { compareKeys, pageOfKeys } from "../../core/s3/keyOrder.ts"
 import type { Condition, ListPage, ObjectInfo } from "../../services/ObjectStore.ts"
 import { pageLimit } from "./keys.ts"
 

@@ -2,6 +2,7 @@
  * The two AWS SDK clients of the S3 store: one with the SDK's retries, one without for conditional writes. Region,
  * endpoint and credentials come from the AWS environment; the SDK is loaded on demand, since it costs start-up time.
  */
+import type * as Sdk from "@aws-sdk/client-s3"
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3"
 
 /** Wins over the environment; for tests and for programs that embed the store. */
@@ -15,7 +16,7 @@ export interface S3Overrides {
 }
 
 export interface S3Clients {
-  readonly sdk: typeof import("@aws-sdk/client-s3")
+  readonly sdk: typeof Sdk
   readonly retrying: S3Client
   readonly once: S3Client
   readonly requestTimeoutMillis: number

@@ -63,6 +63,7 @@ export const classify = (kind: RequestKind, operation: string, key: string, erro
   const writes = kind === "write" || kind === "ifMatch"
   if (status === 412 && writes) return new PreconditionFailed({ operation, key })
   if (status === 409 && writes) return new Conflict({ operation, key })
-  const later = status >= 500 || status === 408 || status === 409 || status === 429 || status < 300 || laterCodes.has(name)
+  const later =
+    status >= 500 || status === 408 || status === 409 || status === 429 || status < 300 || laterCodes.has(name)
   return later ? new Unavailable({ operation, key, reason }) : new Denied({ operation, key, reason })
 }

@@ -97,7 +97,7 @@ class Sink {
     const before = this.#tail
     const all = async (): Promise<void> => {
       await before
-      for (let offset = 0; offset < bytes.length; ) {
+      for (let offset = 0; offset < bytes.length;) {
         offset += (await writeLater(fd, bytes, offset, bytes.length - offset, null)).bytesWritten
       }
     }
@@ -134,7 +134,12 @@ export const readBody = async (request: IncomingMessage, temporaryFile: () => st
   }
   const announced = (header(request, "x-amz-trailer") ?? "")
     .split(",")
-    .map((name) => name.trim().toLowerCase().replace(/^x-amz-checksum-/, ""))
+    .map((name) =>
+      name
+        .trim()
+        .toLowerCase()
+        .replace(/^x-amz-checksum-/, "")
+    )
     .filter((name) => (algorithms as ReadonlyArray<string>).includes(name))
   const checksums = new Map([...expected.keys(), ...announced].map((name) => [name, makeChecksum(name)] as const))
   const sha256: Hash | undefined =
@@ -208,7 +213,10 @@ const pieces = (request: IncomingMessage, take: (piece: Buffer) => Promise<void>
       // The rest is read and dropped, so that the answer reaches the client.
       request.removeListener("data", data)
       request.resume()
-      last.then(() => reject(error), () => reject(error))
+      last.then(
+        () => reject(error),
+        () => reject(error)
+      )
     }
     const data = (piece: Buffer): void => {
       request.pause()

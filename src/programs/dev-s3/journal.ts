@@ -57,7 +57,9 @@ const lineOf = (bucket: string, key: string, version: FileVersion, meta: Journal
 }
 
 /** Everything the journal in `folder` knows, by bucket, key and version. Torn or foreign lines are passed over. */
-export const readJournal = (folder: string): ((bucket: string, key: string, version: FileVersion) => JournalEntry | undefined) => {
+export const readJournal = (
+  folder: string
+): ((bucket: string, key: string, version: FileVersion) => JournalEntry | undefined) => {
   const entries = new Map<string, JournalEntry>()
   let text = ""
   try {

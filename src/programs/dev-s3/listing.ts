@@ -27,7 +27,8 @@ export const urlEncoder = (context: Context): ((text: string) => string) => {
 export const numberParameter = (context: Context, name: string, ceiling: number): number => {
   const text = context.query.get(name)
   if (text === null) return ceiling
-  if (!/^\d{1,9}$/.test(text)) throw errors.invalidArgument(`Argument ${name} must be an integer between 0 and 2147483647`)
+  if (!/^\d{1,9}$/.test(text))
+    throw errors.invalidArgument(`Argument ${name} must be an integer between 0 and 2147483647`)
   return Math.min(ceiling, Number(text))
 }
 
@@ -41,7 +42,16 @@ export const listBuckets = (context: Context): Reply =>
           "Buckets",
           [...context.storage.buckets.values()]
             .toSorted((left, right) => (left.name < right.name ? -1 : 1))
-            .map((bucket) => ["Bucket", [["Name", bucket.name], ["CreationDate", iso(bucket.createdMillis)]]] as const)
+            .map(
+              (bucket) =>
+                [
+                  "Bucket",
+                  [
+                    ["Name", bucket.name],
+                    ["CreationDate", iso(bucket.createdMillis)]
+                  ]
+                ] as const
+            )
         ]
       ],
       s3Namespace

@@ -1,6 +1,17 @@
 /** Multipart uploads: parts are files in `.dev-s3/uploads/ID/`, named by number and ETag, so they survive a restart. */
 import { createHash, randomBytes } from "node:crypto"
-import { closeSync, existsSync, mkdirSync, read, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  read,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { open } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -8,26 +19,17 @@ import { childText, writeXml, type XmlContent } from "../../core/s3/xml.ts"
 import { type Context, headerOf, type Reply, s3Namespace, xmlReply } from "./context.ts"
 import { errors, S3Error } from "./errors.ts"
 import type { ObjectHeaders } from "./journal.ts"
-import { iso, numberParameter, urlEncoder } from "./listing.ts"
-import {
-  conditionsOf,
-  encryptionOf,
-  findSource,
-  keptHeaders,
-  parseRange,
-  readXmlBody,
-  receive
-} from "./objects.ts"
+import { iso } from "./listing.ts"
+import { conditionsOf, encryptionOf, findSource, keptHeaders, parseRange, readXmlBody, receive } from "./objects.ts"
 import type { Content } from "./storage.ts"
 
 const partNumberMax = 10_000
 const partBytesMin = 5 * 2 ** 20
-const pageMax = 1000
 const description = "upload.json"
 const copyPieceBytes = 1 << 20
 const readLater = promisify(read)
 
-interface Upload {
+export interface Upload {
   readonly bucket: string
   readonly key: string
   readonly headers: ObjectHeaders
@@ -48,19 +50,20 @@ const folderOf = (context: Context): string => {
   return join(context.storage.uploadsFolder, id)
 }
 
-const readUpload = (folder: string): Upload | undefined => {
+export const readUpload = (folder: string): Upload | undefined => {
   const file = join(folder, description)
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Upload) : undefined
 }
 
-const uploadOf = (context: Context): { readonly folder: string; readonly upload: Upload } => {
+export const uploadOf = (context: Context): { readonly folder: string; readonly upload: Upload } => {
   const folder = folderOf(context)
   const upload = readUpload(folder)
-  if (upload === undefined || upload.bucket !== context.bucket || upload.key !== context.key) throw errors.noSuchUpload()
+  if (upload === undefined || upload.bucket !== context.bucket || upload.key !== context.key)
+    throw errors.noSuchUpload()
   return { folder, upload }
 }
 
-const partsOf = (folder: string): ReadonlyArray<Part> =>
+export const partsOf = (folder: string): ReadonlyArray<Part> =>
   readdirSync(folder)
     .filter((name) => /^\d{5}-[0-9a-f]{32}$/.test(name))
     .toSorted()
@@ -234,76 +237,4 @@ export const completeMultipartUpload = async (context: Context): Promise<Reply> 
 export const abortMultipartUpload = (context: Context): Reply => {
   rmSync(uploadOf(context).folder, { recursive: true, force: true })
   return { status: 204 }
-}
-
-export const listParts = (context: Context): Reply => {
-  const { folder } = uploadOf(context)
-  const limit = numberParameter(context, "max-parts", pageMax)
-  const marker = Number(context.query.get("part-number-marker") ?? 0)
-  const rest = partsOf(folder).filter((part) => part.number > marker)
-  const page = rest.slice(0, limit)
-  const elements: Array<readonly [string, XmlContent]> = [
-    ["Bucket", context.bucket],
-    ["Key", context.key],
-    ["UploadId", context.query.get("uploadId")!],
-    ["PartNumberMarker", String(marker)],
-    ["NextPartNumberMarker", String(page.at(-1)?.number ?? 0)],
-    ["MaxParts", String(limit)],
-    ["IsTruncated", String(rest.length > page.length)],
-    ["StorageClass", "STANDARD"]
-  ]
-  for (const part of page) {
-    elements.push([
-      "Part",
-      [
-        ["PartNumber", String(part.number)],
-        ["LastModified", iso(part.modifiedMillis)],
-        ["ETag", `"${part.etag}"`],
-        ["Size", String(part.size)]
-      ]
-    ])
-  }
-  return xmlReply(writeXml("ListPartsResult", elements, s3Namespace))
-}
-
-export const listMultipartUploads = (context: Context): Reply => {
-  const { storage, query } = context
-  storage.bucket(context.bucket)
-  const prefix = query.get("prefix") ?? ""
-  const keyMarker = query.get("key-marker") ?? ""
-  const idMarker = query.get("upload-id-marker") ?? ""
-  const limit = numberParameter(context, "max-uploads", pageMax)
-  const encode = urlEncoder(context)
-  const all: Array<Upload & { readonly id: string }> = []
-  for (const id of readdirSync(storage.uploadsFolder)) {
-    const upload = readUpload(join(storage.uploadsFolder, id))
-    if (upload?.bucket === context.bucket && upload.key.startsWith(prefix)) all.push({ ...upload, id })
-  }
-  const rest = all
-    .filter((each) => each.key > keyMarker || (each.key === keyMarker && idMarker !== "" && each.id > idMarker))
-    .toSorted((left, right) => (left.key < right.key || (left.key === right.key && left.id < right.id) ? -1 : 1))
-  const page = rest.slice(0, limit)
-  const last = page.at(-1)
-  const elements: Array<readonly [string, XmlContent]> = [
-    ["Bucket", context.bucket],
-    ["KeyMarker", encode(keyMarker)],
-    ["UploadIdMarker", idMarker],
-    ["NextKeyMarker", encode(last?.key ?? "")],
-    ["NextUploadIdMarker", last?.id ?? ""],
-    ["Prefix", encode(prefix)],
-    ["MaxUploads", String(limit)],
-    ["IsTruncated", String(rest.length > page.length)]
-  ]
-  for (const upload of page) {
-    elements.push([
-      "Upload",
-      [
-        ["Key", encode(upload.key)],
-        ["UploadId", upload.id],
-        ["StorageClass", upload.headers["x-amz-storage-class"] ?? "STANDARD"],
-        ["Initiated", iso(upload.initiatedMillis)]
-      ]
-    ])
-  }
-  return xmlReply(writeXml("ListMultipartUploadsResult", elements, s3Namespace))
 }

@@ -108,7 +108,9 @@ const checkReadConditions = (meta: ObjectMeta, header: (name: string) => string 
   const ifNoneMatch = header("if-none-match")
   const unmodifiedSince = Date.parse(header("if-unmodified-since") ?? "")
   const modifiedSince = Date.parse(header("if-modified-since") ?? "")
-  if (ifMatch !== undefined ? !namesEtag(ifMatch, meta.etag) : seconds(meta.modifiedMillis) > seconds(unmodifiedSince)) {
+  if (
+    ifMatch !== undefined ? !namesEtag(ifMatch, meta.etag) : seconds(meta.modifiedMillis) > seconds(unmodifiedSince)
+  ) {
     throw errors.preconditionFailed()
   }
   const unchanged =
@@ -134,7 +136,14 @@ export const parseRange = (header: string | undefined, size: number): { start: n
   return { start, end }
 }
 
-const responseOverrides = ["content-type", "content-disposition", "content-encoding", "cache-control", "content-language", "expires"]
+const responseOverrides = [
+  "content-type",
+  "content-disposition",
+  "content-encoding",
+  "cache-control",
+  "content-language",
+  "expires"
+]
 
 export const getObject = (context: Context): Reply => readObject(context, true)
 export const headObject = (context: Context): Reply => readObject(context, false)
@@ -146,7 +155,8 @@ const readObject = (context: Context, withBody: boolean): Reply => {
     "last-modified": new Date(meta.modifiedMillis).toUTCString(),
     "accept-ranges": "bytes"
   }
-  if (checkReadConditions(meta, (name) => headerOf(context, name)) === "notModified") return { status: 304, headers: base }
+  if (checkReadConditions(meta, (name) => headerOf(context, name)) === "notModified")
+    return { status: 304, headers: base }
   const range = parseRange(headerOf(context, "range"), meta.size)
   const start = range?.start ?? 0
   const size = range === undefined ? meta.size : range.end - range.start + 1
@@ -244,9 +254,7 @@ export const copyObject = async (context: Context): Promise<Reply> => {
 }
 
 const withoutStorageHeaders = (headers: ObjectHeaders): ObjectHeaders =>
-  Object.fromEntries(
-    Object.entries(headers).filter(([name]) => name === "content-type" || !name.startsWith("x-amz-s"))
-  )
+  Object.fromEntries(Object.entries(headers).filter(([name]) => name === "content-type" || !name.startsWith("x-amz-s")))
 
 export const deleteObject = (context: Context): Reply => {
   const ifMatch = headerOf(context, "if-match")

@@ -40,7 +40,9 @@ export const pathOfKey = (key: string): string => key.split("/").map(escapeSegme
 
 const unescapeSegment = (name: string): string => {
   if (name === emptySegment) return ""
-  const bytes = name.replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(0xf700 + Number.parseInt(hex, 16)))
+  const bytes = name.replace(/%([0-9A-F]{2})/g, (_, hex: string) =>
+    String.fromCharCode(0xf700 + Number.parseInt(hex, 16))
+  )
   if (bytes === name) return name
   // Escaped bytes were parked in a private range; they become UTF-8 again together.
   const out: Array<Buffer> = []

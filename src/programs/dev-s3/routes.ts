@@ -8,11 +8,10 @@ import {
   abortMultipartUpload,
   completeMultipartUpload,
   createMultipartUpload,
-  listMultipartUploads,
-  listParts,
   uploadPart,
   uploadPartCopy
 } from "./multipart.ts"
+import { listMultipartUploads, listParts } from "./multipartListing.ts"
 import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject, readXmlBody } from "./objects.ts"
 import { sts } from "./sts.ts"
 

@@ -194,7 +194,11 @@ class Server {
     const resource = (request.url ?? "/").replace(/\?.*$/, "")
     const body = errorXml(known, resource, requestId)
     const headers = { "content-type": "application/xml", ...known.headers }
-    send(response, requestId, request.method === "HEAD" ? { status: known.status, headers } : { status: known.status, headers, body })
+    send(
+      response,
+      requestId,
+      request.method === "HEAD" ? { status: known.status, headers } : { status: known.status, headers, body }
+    )
   }
 }
 

@@ -3,26 +3,23 @@
  * checks, renames, the index) are synchronous, so two requests can never be between a check and its write.
  * A file takes its name only when it is complete: killing the process never leaves half an object.
  */
-import { createHash } from "node:crypto"
 import {
   closeSync,
   fsync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readSync,
   renameSync,
   rmdirSync,
   rmSync,
-  statSync,
-  writeSync
+  statSync
 } from "node:fs"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { compareKeys } from "../../core/s3/keyOrder.ts"
 import { errors } from "./errors.ts"
+import { filesBelow, readStored, type Stored, syncFolder, writeWhole } from "./files.ts"
 import { type FileVersion, fileVersion, Journal, type ObjectMeta, readJournal } from "./journal.ts"
 import { besideFolder, keyOfPath, pathOfKey } from "./paths.ts"
 
@@ -32,11 +29,6 @@ export type Content = { readonly bytes: Buffer } | { readonly file: string; read
 export interface Conditions {
   readonly ifNoneMatch: string | undefined
   readonly ifMatch: string | undefined
-}
-
-interface Stored {
-  readonly meta: ObjectMeta
-  readonly version: FileVersion
 }
 
 export interface Bucket {
@@ -52,7 +44,11 @@ const keyBytesMax = 1024
 const internalFolder = ".dev-s3"
 const fsyncLater = promisify(fsync)
 
-const unquote = (etag: string): string => etag.trim().replace(/^W\//, "").replace(/^"(.*)"$/, "$1")
+const unquote = (etag: string): string =>
+  etag
+    .trim()
+    .replace(/^W\//, "")
+    .replace(/^"(.*)"$/, "$1")
 
 /** Whether an If-Match or If-None-Match header names this ETag. */
 export const namesEtag = (header: string, etag: string): boolean =>
@@ -84,7 +80,10 @@ export class Storage {
       const bucket = this.#addBucket(entry.name)
       for (const path of filesBelow(join(dir, entry.name), "")) {
         const key = keyOfPath(path)
-        bucket.objects.set(key, readStored(join(dir, entry.name, path), path, (v) => known(entry.name, key, v)))
+        bucket.objects.set(
+          key,
+          readStored(join(dir, entry.name, path), path, (v) => known(entry.name, key, v))
+        )
       }
     }
     this.#journal = new Journal(internal)
@@ -297,52 +296,3 @@ export class Storage {
 }
 
 const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException).code)
-
-const writeWhole = (fd: number, bytes: Buffer): void => {
-  for (let offset = 0; offset < bytes.length; ) offset += writeSync(fd, bytes, offset)
-}
-
-const syncFolder = (path: string): void => {
-  const fd = openSync(path, "r")
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-const filesBelow = function* (root: string, folder: string): Generator<string> {
-  for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
-    const path = folder === "" ? entry.name : `${folder}/${entry.name}`
-    if (entry.isDirectory()) yield* filesBelow(root, path)
-    else if (entry.isFile() && !entry.name.startsWith(".")) yield path
-  }
-}
-
-const readStored = (
-  file: string,
-  path: string,
-  known: (version: FileVersion) => Pick<ObjectMeta, "etag" | "modifiedMillis" | "headers" | "checksums"> | undefined
-): Stored => {
-  const fd = openSync(file, "r")
-  try {
-    const version = fileVersion(fd)
-    const stat = statSync(file)
-    const entry = known(version) ?? {
-      etag: md5OfFile(fd),
-      modifiedMillis: Math.trunc(stat.mtimeMs),
-      headers: {},
-      checksums: {}
-    }
-    return { version, meta: { path, size: stat.size, ...entry } }
-  } finally {
-    closeSync(fd)
-  }
-}
-
-const md5OfFile = (fd: number): string => {
-  const hash = createHash("md5")
-  const piece = Buffer.allocUnsafe(1 << 20)
-  for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece)) hash.update(piece.subarray(0, read))
-  return hash.digest("hex")
-}

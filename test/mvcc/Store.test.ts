@@ -16,7 +16,10 @@ const everything = (more: Parameters<typeof rangeRequest>[2] = {}) => rangeReque
 describe("MvccStore", () => {
   it("H1: an empty store is at revision 1, holds nothing, and takes revision 2 next", () => {
     const store = new MvccStore()
-    assert.deepStrictEqual([store.headRevision, store.committedRevision, store.floor, store.compactRevision], [1, 1, 0, -1])
+    assert.deepStrictEqual(
+      [store.headRevision, store.committedRevision, store.floor, store.compactRevision],
+      [1, 1, 0, -1]
+    )
     assert.deepStrictEqual(keysOf(store.range(everything(), 1)), [])
     assert.throws(() => store.apply(record(3, "a")), /record \(3, 0\) at index 3 follows \(1,/)
     store.apply(record(2, "a"))
@@ -47,7 +50,13 @@ describe("MvccStore", () => {
   it("refuses records out of order: a gap, a repetition, a sub that does not follow, more of a finished revision", () => {
     const store = new MvccStore()
     store.apply(record(2, "a"))
-    for (const [revision, sub] of [[4, 0], [2, 0], [2, 2], [3, 1], [1, 0]] as const) {
+    for (const [revision, sub] of [
+      [4, 0],
+      [2, 0],
+      [2, 2],
+      [3, 1],
+      [1, 0]
+    ] as const) {
       assert.throws(() => store.apply(record(revision, "b", { sub })), /follows \(2, 0\)/)
     }
     store.apply(record(2, "b", { sub: 1 }))
@@ -122,8 +131,16 @@ describe("MvccStore", () => {
     commitAll(store)
     const ask = (sortTarget: number) => {
       const outcome = ok(store.range(everything({ revision: 2, keysOnly: true, sortTarget }), 3))
-      const filled = ok(fillCold(outcome, outcome.cold.map(() => bytes("1"))))
-      return [outcome.cold.length, ...rangeResponse(filled, undefined).kvs.map(({ lease, value }) => `${lease} ${text(value)}`)]
+      const filled = ok(
+        fillCold(
+          outcome,
+          outcome.cold.map(() => bytes("1"))
+        )
+      )
+      return [
+        outcome.cold.length,
+        ...rangeResponse(filled, undefined).kvs.map(({ lease, value }) => `${lease} ${text(value)}`)
+      ]
     }
     assert.deepStrictEqual(ask(0), [0, "0 "])
     assert.deepStrictEqual(ask(4), [1, "7 "])
@@ -152,7 +169,11 @@ describe("MvccStore", () => {
     for (let i = 0; i < 100; i++) doPut(store, `k${i}`)
     commitAll(store)
     for (let round = 0; round < 700; round++) {
-      doTxn(store, [], Array.from({ length: 100 }, (_, i) => put(`x${round % 2}.${i}`)))
+      doTxn(
+        store,
+        [],
+        Array.from({ length: 100 }, (_, i) => put(`x${round % 2}.${i}`))
+      )
       doDelete(store, "x", "y")
     }
     commitAll(store)

@@ -67,7 +67,10 @@ const run = (world: World, step: Step) => {
   const context = contextOf(store, [1n])
   switch (step.kind) {
     case "put":
-      return write(world, evaluatePut(store, putRequest(step.key, `v${step.value}`, { lease: BigInt(step.lease) }), context))
+      return write(
+        world,
+        evaluatePut(store, putRequest(step.key, `v${step.value}`, { lease: BigInt(step.lease) }), context)
+      )
     case "delete":
       return write(world, evaluateDeleteRange(store, deleteRequest(step.key, step.end), context))
     case "txn": {
@@ -158,12 +161,22 @@ const check = (world: World, range: Range) => {
   if (isEtcdError(wanted) || isEtcdError(outcome)) return assert.strictEqual(outcome as unknown, wanted as unknown)
   for (const version of outcome.versions) {
     const row = model.rows.find((each) => each.mod === version.modRevision && each.sub === version.sub)!
-    assert.strictEqual(version.value === undefined, model.isCold(row), `coldness of ${JSON.stringify(row.key)}@${row.mod}`)
+    assert.strictEqual(
+      version.value === undefined,
+      model.isCold(row),
+      `coldness of ${JSON.stringify(row.key)}@${row.mod}`
+    )
   }
-  const filled = fillCold(outcome, outcome.cold.map((version) => read(world, version)))
+  const filled = fillCold(
+    outcome,
+    outcome.cold.map((version) => read(world, version))
+  )
   if (isEtcdError(filled)) throw new Error(filled.message)
   const response = rangeResponse(filled, undefined)
-  assert.deepStrictEqual(response.kvs.map(shown), wanted.rows.map((row) => seen(row, request)))
+  assert.deepStrictEqual(
+    response.kvs.map(shown),
+    wanted.rows.map((row) => seen(row, request))
+  )
   assert.deepStrictEqual([response.more, response.count, outcome.revision], [wanted.more, wanted.count, view])
   checkCursor(world, request, view, range.slice + 1, wanted)
 }
@@ -189,7 +202,10 @@ const checkCursor = (
       found.push(keyValue({ ...version, key: version.key, keyString: version.keyString, value }, request))
     }
   }
-  assert.deepStrictEqual(found.map(shown), wanted.rows.map((row) => seen(row, request)))
+  assert.deepStrictEqual(
+    found.map(shown),
+    wanted.rows.map((row) => seen(row, request))
+  )
   assert.deepStrictEqual([cursor.more, cursor.count, cursor.revision], [wanted.more, wanted.count, view])
 }
 
@@ -204,7 +220,10 @@ const checkTotals = ({ model, store }: World) => {
   assert.strictEqual(versions, kept.length)
   assert.strictEqual(keys, new Set(kept.map((row) => row.key)).size)
   assert.strictEqual(liveKeys, model.live(model.committed).length)
-  assert.strictEqual(valueBytes, hot.reduce((sum, row) => sum + row.value.length, 0))
+  assert.strictEqual(
+    valueBytes,
+    hot.reduce((sum, row) => sum + row.value.length, 0)
+  )
   for (let view = Math.max(1, model.compacted); view <= model.head; view++) {
     assert.strictEqual(store.countAll(view), model.live(view).length, `keys at revision ${view}`)
   }
@@ -213,7 +232,12 @@ const checkTotals = ({ model, store }: World) => {
 describe("MvccStore against an array of all versions", () => {
   it.prop(
     "R2 R3 R4 R5 R6 R7 R8 R10 C2 H2 after every step of puts, deletes, Txns, commits, rollbacks, compactions, reloads",
-    [Arbitrary.array(Arbitrary.schema(Schema.Struct({ step: Step, ranges: Schema.Tuple([Range, Range]) })), { minLength: 15, maxLength: 60 })],
+    [
+      Arbitrary.array(Arbitrary.schema(Schema.Struct({ step: Step, ranges: Schema.Tuple([Range, Range]) })), {
+        minLength: 15,
+        maxLength: 60
+      })
+    ],
     ([steps]) => {
       const world: World = { store: new MvccStore(), model: new Model(), records: [] }
       for (const { ranges, step } of steps) {
@@ -223,7 +247,7 @@ describe("MvccStore against an array of all versions", () => {
         for (const range of ranges) check(world, range)
       }
     },
-    { arbitrary: { runs: 300, seed: "mvcc store", size: 60 } }
+    { arbitrary: { runs: 200, seed: "mvcc store", size: 60 } }
   )
 
   it("gives a fresh key array at every access, so that nobody can change the index", () => {

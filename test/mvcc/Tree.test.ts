@@ -9,7 +9,8 @@ interface Cell extends Countable {
 const scanFrom = (tree: CountedTree<Cell>, key: string): Array<string> => {
   const found: Array<string> = []
   let leaf = tree.seek(key) as ReturnType<typeof tree.seek> | undefined
-  for (let at = lowerBound(leaf!.keys, key); leaf !== undefined; leaf = leaf.next, at = 0) found.push(...leaf.keys.slice(at))
+  for (let at = lowerBound(leaf!.keys, key); leaf !== undefined; leaf = leaf.next, at = 0)
+    found.push(...leaf.keys.slice(at))
   return found
 }
 
@@ -28,7 +29,10 @@ const checkAgainst = (tree: CountedTree<Cell>, model: Map<string, Cell>, probes:
   assert.strictEqual(tree.size, keys.length)
   assert.strictEqual(tree.live, keys.filter((key) => model.get(key)!.live).length)
   for (const probe of probes) {
-    assert.deepStrictEqual(scanFrom(tree, probe), keys.filter((key) => key >= probe))
+    assert.deepStrictEqual(
+      scanFrom(tree, probe),
+      keys.filter((key) => key >= probe)
+    )
     assert.strictEqual(tree.liveBelow(probe), keys.filter((key) => key < probe && model.get(key)!.live).length)
   }
 }
@@ -83,7 +87,8 @@ describe("CountedTree", () => {
     const tree = new CountedTree<Cell>()
     for (let i = 0; i < 64 * 50; i++) tree.insert(String(i).padStart(6, "0"), { live: true })
     let leaves = 0
-    for (let leaf = tree.seek("") as ReturnType<typeof tree.seek> | undefined; leaf !== undefined; leaf = leaf.next) leaves++
+    for (let leaf = tree.seek("") as ReturnType<typeof tree.seek> | undefined; leaf !== undefined; leaf = leaf.next)
+      leaves++
     assert.isAtMost(leaves, (64 * 50) / (maxEntries - 2) + 1)
   })
 

@@ -1,12 +1,7 @@
 /** Short ways to write requests, records and keys in the tests of the store and the Txn evaluator. */
 import { emptyBytes, type LogRecord } from "../../src/core/log/record.ts"
 import type { MvccStore } from "../../src/core/mvcc/store.ts"
-import {
-  evaluateDeleteRange,
-  evaluatePut,
-  type WriteContext,
-  type Written
-} from "../../src/core/txn/evaluate.ts"
+import { evaluateDeleteRange, evaluatePut, type WriteContext, type Written } from "../../src/core/txn/evaluate.ts"
 import { evaluateTxn } from "../../src/core/txn/txn.ts"
 import { isEtcdError } from "../../src/core/wire/errors.ts"
 import type {
@@ -19,7 +14,7 @@ import type {
 } from "../../src/core/wire/messages.ts"
 
 /** Bytes of a latin1 string, so that binary keys can be written as text. */
-export const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "latin1"))
+export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"))
 export const text = (value: Uint8Array | undefined): string => Buffer.from(value ?? emptyBytes).toString("latin1")
 
 export const rangeRequest = (key: string, rangeEnd = "", more: Partial<RangeRequest> = {}): RangeRequest => ({

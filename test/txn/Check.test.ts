@@ -53,19 +53,46 @@ describe("what is refused by looking at a request alone", () => {
 
   it("T3: the longest of compares, success and failure may have 128 members", () => {
     const ops = (count: number) => times(count, (i) => put(`k${i}`))
-    assert.isUndefined(check(times(128, () => anyCompare), ops(128), ops(128)))
+    assert.isUndefined(
+      check(
+        times(128, () => anyCompare),
+        ops(128),
+        ops(128)
+      )
+    )
     assert.strictEqual(check(times(129, () => anyCompare)), errors.tooManyOps)
     assert.strictEqual(check([], ops(129)), errors.tooManyOps)
     assert.strictEqual(check([], [], ops(129)), errors.tooManyOps)
   })
 
   it("T3: a nested Txn gets what the longest list of its parent leaves", () => {
-    const inner = (count: number) => nested([], times(count, (i) => put(`k${i}`)))
+    const inner = (count: number) =>
+      nested(
+        [],
+        times(count, (i) => put(`k${i}`))
+      )
     assert.isUndefined(check([], [inner(127)]))
     assert.strictEqual(check([], [inner(128)]), errors.tooManyOps)
-    assert.isUndefined(check(times(100, () => anyCompare), [inner(28)]))
-    assert.strictEqual(check(times(100, () => anyCompare), [inner(29)]), errors.tooManyOps)
-    assert.strictEqual(check([], times(64, () => nested([], [inner(64)]))), errors.tooManyOps)
+    assert.isUndefined(
+      check(
+        times(100, () => anyCompare),
+        [inner(28)]
+      )
+    )
+    assert.strictEqual(
+      check(
+        times(100, () => anyCompare),
+        [inner(29)]
+      ),
+      errors.tooManyOps
+    )
+    assert.strictEqual(
+      check(
+        [],
+        times(64, () => nested([], [inner(64)]))
+      ),
+      errors.tooManyOps
+    )
     assert.isUndefined(check([], [nested([], [inner(126)])]))
   })
 
@@ -83,10 +110,23 @@ describe("what is refused by looking at a request alone", () => {
 
   it("the first mistake in etcd's order is the one reported", () => {
     const conflict = [put("a"), put("a")]
-    assert.strictEqual(check(times(129, () => compare("", 0, 0, undefined)), conflict), errors.tooManyOps)
+    assert.strictEqual(
+      check(
+        times(129, () => compare("", 0, 0, undefined)),
+        conflict
+      ),
+      errors.tooManyOps
+    )
     assert.strictEqual(check([], [...conflict, put("")]), errors.emptyKey, "conflicts come last")
     assert.strictEqual(check([], conflict, [{ kind: "none" }]), errors.keyNotFound, "after both branches")
-    assert.strictEqual(check([], [{ kind: "none" }], times(129, () => put("a"))), errors.tooManyOps)
+    assert.strictEqual(
+      check(
+        [],
+        [{ kind: "none" }],
+        times(129, () => put("a"))
+      ),
+      errors.tooManyOps
+    )
   })
 
   const conflicts: ReadonlyArray<readonly [string, ReadonlyArray<RequestOp>]> = [
@@ -99,7 +139,10 @@ describe("what is refused by looking at a request alone", () => {
     ["two nested puts", [nested([], [put("a")]), nested([], [], [put("a")])]],
     ["a nested put in an interval deleted by the parent", [nested([], [put("b")]), del("a", "c")]],
     ["a put in an interval deleted by a nested Txn", [put("b"), nested([], [del("a", "c")])]],
-    ["a nested put in an interval deleted by an earlier nested Txn", [nested([], [del("a", "c")]), nested([], [put("b")])]],
+    [
+      "a nested put in an interval deleted by an earlier nested Txn",
+      [nested([], [del("a", "c")]), nested([], [put("b")])]
+    ],
     ["puts two levels deep", [nested([], [nested([], [put("a")])]), put("a")]]
   ]
   for (const [what, ops] of conflicts) {
@@ -130,9 +173,30 @@ describe("what is refused by looking at a request alone", () => {
   })
 
   it("T4: tens of thousands of puts and deletes in nested Txns are checked without comparing each with each", () => {
-    const deletes = (n: number) => nested([], times(40, (i) => nested([], times(40, (j) => del(`d${n}.${i}.${j}.`, `d${n}.${i}.${j}.9`)))))
-    const puts = (n: number) => nested([], times(40, (i) => nested([], times(40, (j) => put(`p${n}.${i}.${j}`)))))
-    const request = txnRequest([], times(20, (n) => (n % 2 ? puts(n) : deletes(n))))
+    const deletes = (n: number) =>
+      nested(
+        [],
+        times(40, (i) =>
+          nested(
+            [],
+            times(40, (j) => del(`d${n}.${i}.${j}.`, `d${n}.${i}.${j}.9`))
+          )
+        )
+      )
+    const puts = (n: number) =>
+      nested(
+        [],
+        times(40, (i) =>
+          nested(
+            [],
+            times(40, (j) => put(`p${n}.${i}.${j}`))
+          )
+        )
+      )
+    const request = txnRequest(
+      [],
+      times(20, (n) => (n % 2 ? puts(n) : deletes(n)))
+    )
     const start = process.cpuUsage().user
     assert.isUndefined(checkTxn(request, limits))
     assert.isBelow((process.cpuUsage().user - start) / 1000, 5000, "milliseconds of processor time")

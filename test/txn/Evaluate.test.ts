@@ -101,7 +101,10 @@ describe("a put", () => {
 
   it("P2: an unknown lease is refused, also before a missing key is", () => {
     const store = storeWith("a")
-    assert.strictEqual(evaluatePut(store, putRequest("a", "", { lease: 9n }), contextOf(store, [7n])), errors.leaseNotFound)
+    assert.strictEqual(
+      evaluatePut(store, putRequest("a", "", { lease: 9n }), contextOf(store, [7n])),
+      errors.leaseNotFound
+    )
     const both = putRequest("x", "", { lease: 9n, ignoreValue: true })
     assert.strictEqual(evaluatePut(store, both, contextOf(store)), errors.leaseNotFound)
     assert.strictEqual(store.headRevision, 2)
@@ -121,7 +124,10 @@ describe("a put", () => {
     doPut(store, "a")
     assert.strictEqual(store.committedRevision, 2)
     assert.strictEqual(doPut(store, "a", "", { prevKv: true }).prevKv?.modRevision, 3)
-    assert.throws(() => evaluatePut(store, putRequest("a"), { ...contextOf(store), revision: 4 }), /evaluation for revision 4/)
+    assert.throws(
+      () => evaluatePut(store, putRequest("a"), { ...contextOf(store), revision: 4 }),
+      /evaluation for revision 4/
+    )
   })
 })
 
@@ -132,7 +138,16 @@ describe("a delete", () => {
     const { records, response } = evaluateDeleteRange(store, deleteRequest("a", "c", true), contextOf(store))
     assert.deepStrictEqual(
       records.map(({ createRevision, created, deleted, key, lease, prevRevision, revision, sub, value, version }) => [
-        text(key), revision, sub, created, deleted, createRevision, prevRevision, version, lease, value.length
+        text(key),
+        revision,
+        sub,
+        created,
+        deleted,
+        createRevision,
+        prevRevision,
+        version,
+        lease,
+        value.length
       ]),
       [
         ["a", 6, 0, false, true, 3, 3, 0, 0n, 0],
@@ -140,10 +155,13 @@ describe("a delete", () => {
       ]
     )
     assert.strictEqual(response.deleted, 2)
-    assert.deepStrictEqual(response.prevKvs.map(({ key, lease, value }) => [text(key), text(value), lease]), [
-      ["a", "a1", 0n],
-      ["b", "b2", 7n]
-    ])
+    assert.deepStrictEqual(
+      response.prevKvs.map(({ key, lease, value }) => [text(key), text(value), lease]),
+      [
+        ["a", "a1", 0n],
+        ["b", "b2", 7n]
+      ]
+    )
   })
 
   it("D1 H3: of nothing takes no revision", () => {
@@ -157,7 +175,8 @@ describe("a delete", () => {
 })
 
 describe("a Txn", () => {
-  const isAt = (key: string, number: number) => compare(key, CompareTarget.Mod, CompareResult.Equal, { kind: "mod", number })
+  const isAt = (key: string, number: number) =>
+    compare(key, CompareTarget.Mod, CompareResult.Equal, { kind: "mod", number })
 
   it("T8 H6: kube-apiserver's create and update answer one response each, with the nested header's revision", () => {
     const store = new MvccStore()
@@ -180,25 +199,42 @@ describe("a Txn", () => {
 
   it("T2: a missing key is zero in every number, and no value comparison holds for it", () => {
     const store = storeWith("a")
-    for (const [target, kind] of [[0, "version"], [1, "create"], [2, "mod"]] as const) {
-      for (const [result, wanted] of [[CompareResult.Equal, false], [CompareResult.Less, true], [CompareResult.NotEqual, true]] as const) {
+    for (const [target, kind] of [
+      [0, "version"],
+      [1, "create"],
+      [2, "mod"]
+    ] as const) {
+      for (const [result, wanted] of [
+        [CompareResult.Equal, false],
+        [CompareResult.Less, true],
+        [CompareResult.NotEqual, true]
+      ] as const) {
         assert.strictEqual(doTxn(store, [compare("x", target, result, { kind, number: 5 })]).succeeded, wanted)
       }
       assert.isTrue(doTxn(store, [compare("x", target, CompareResult.Equal, undefined)]).succeeded)
     }
     for (const result of Object.values(CompareResult)) {
-      const { succeeded } = doTxn(store, [compare("x", CompareTarget.Value, result, { kind: "value", value: bytes("") })])
+      const { succeeded } = doTxn(store, [
+        compare("x", CompareTarget.Value, result, { kind: "value", value: bytes("") })
+      ])
       assert.isFalse(succeeded)
     }
-    assert.isTrue(doTxn(store, [compare("x", CompareTarget.Lease, CompareResult.Equal, { kind: "lease", lease: 0n })]).succeeded)
+    assert.isTrue(
+      doTxn(store, [compare("x", CompareTarget.Lease, CompareResult.Equal, { kind: "lease", lease: 0n })]).succeeded
+    )
     assert.isTrue(doTxn(store, []).succeeded)
   })
 
   it("T1: with a range end it must hold for every key, also beyond the first few hundred", () => {
     const store = new MvccStore()
-    doTxn(store, [], Array.from({ length: 100 }, (_, i) => put(`k${String(i).padStart(3, "0")}`)))
+    doTxn(
+      store,
+      [],
+      Array.from({ length: 100 }, (_, i) => put(`k${String(i).padStart(3, "0")}`))
+    )
     for (let i = 100; i < 600; i++) doPut(store, `k${i}`)
-    const all = (number: number) => compare("k", CompareTarget.Create, CompareResult.Less, { kind: "create", number }, "l")
+    const all = (number: number) =>
+      compare("k", CompareTarget.Create, CompareResult.Less, { kind: "create", number }, "l")
     assert.isTrue(doTxn(store, [all(store.headRevision + 1)]).succeeded)
     assert.isFalse(doTxn(store, [all(store.headRevision)]).succeeded)
     assert.isTrue(doTxn(store, [compare("m", CompareTarget.Create, CompareResult.Equal, undefined, "n")]).succeeded)
@@ -208,7 +244,10 @@ describe("a Txn", () => {
   it("T6: one bad operation of the taken branch fails all of it, and nothing is written", () => {
     const store = storeWith("a")
     const fails = (op: Parameters<typeof nested>[1], wanted: EtcdError) => {
-      for (const ops of [[put("b"), ...op!], [put("b"), nested([], op)]]) {
+      for (const ops of [
+        [put("b"), ...op!],
+        [put("b"), nested([], op)]
+      ]) {
         assert.strictEqual(evaluateTxn(store, txnRequest([], ops), contextOf(store)), wanted)
         assert.isTrue(doTxn(store, [isAt("a", 99)], ops).responses.length === 0, "the other branch does not matter")
       }
@@ -224,14 +263,15 @@ describe("a Txn", () => {
 
   it("T7: an operation sees what earlier ones wrote; the revision to come is not readable by number", () => {
     const store = storeWith("a", "b")
-    const { responses } = doTxn(store, [], [range("a", "\0"), put("c", "new"), del("a"), range("a", "\0"), range("a", "\0", { revision: 3 })])
-    assert.deepStrictEqual(responses.map((op) => (op.kind === "range" ? kvsOf(op) : op.kind)), [
-      ["a=a1", "b=b1"],
-      "put",
-      "deleteRange",
-      ["b=b1", "c=new"],
-      ["a=a1", "b=b1"]
-    ])
+    const { responses } = doTxn(
+      store,
+      [],
+      [range("a", "\0"), put("c", "new"), del("a"), range("a", "\0"), range("a", "\0", { revision: 3 })]
+    )
+    assert.deepStrictEqual(
+      responses.map((op) => (op.kind === "range" ? kvsOf(op) : op.kind)),
+      [["a=a1", "b=b1"], "put", "deleteRange", ["b=b1", "c=new"], ["a=a1", "b=b1"]]
+    )
     assert.strictEqual(store.headRevision, 4)
   })
 
@@ -241,7 +281,12 @@ describe("a Txn", () => {
     const { responses } = doTxn(store, [], [put("a", "2"), inner, range("b")])
     assert.deepStrictEqual(kvsOf(responses[2]), ["b=old a"])
     const op = responses[1]!
-    assert.deepStrictEqual(op.kind === "txn" && op.txn.header, { clusterId: 0n, memberId: 0n, revision: 0, raftTerm: 0 })
+    assert.deepStrictEqual(op.kind === "txn" && op.txn.header, {
+      clusterId: 0n,
+      memberId: 0n,
+      revision: 0,
+      raftTerm: 0
+    })
   })
 
   it("a put that rule T4 let through under a delete of its key starts the key anew, or fails alone with nothing written", () => {
@@ -261,7 +306,8 @@ describe("a Txn", () => {
     assert.isTrue(isReadOnlyTxn(request))
     assert.isFalse(isSerializableTxn(request))
     assert.isTrue(isSerializableTxn(txnRequest([], [range("a", "", { serializable: true })])))
-    for (const op of [put("a"), del("a"), nested([], [range("a")])]) assert.isFalse(isReadOnlyTxn(txnRequest([], [], [op])))
+    for (const op of [put("a"), del("a"), nested([], [range("a")])])
+      assert.isFalse(isReadOnlyTxn(txnRequest([], [], [op])))
     const { readRevision, records, response } = ok(readTxn(store, request, store.committedRevision))
     assert.deepStrictEqual(kvsOf(response.responses[0]), ["a=a1"])
     assert.deepStrictEqual([records.length, readRevision], [0, 2])
@@ -275,9 +321,16 @@ describe("a Txn", () => {
     const sorted = range("a", "\0", { revision: 3, sortTarget: 4, sortOrder: 2, limit: 1 })
     const ops = [range("a", "\0", { revision: 3 }), put("c"), nested([], [sorted]), range("a", "\0", { revision: 4 })]
     const outcome = ok(evaluateTxn(store, txnRequest([], ops), contextOf(store)))
-    assert.deepStrictEqual(outcome.cold.map(({ keyString, modRevision }) => [keyString, modRevision]), [
-      ["a", 2], ["b", 3], ["a", 2], ["b", 3], ["b", 3]
-    ])
+    assert.deepStrictEqual(
+      outcome.cold.map(({ keyString, modRevision }) => [keyString, modRevision]),
+      [
+        ["a", 2],
+        ["b", 3],
+        ["a", 2],
+        ["b", 3],
+        ["b", 3]
+      ]
+    )
     assert.strictEqual(fillTxn(outcome, [undefined, bytes(""), bytes(""), bytes(""), bytes("")]), errors.compacted)
     const { responses } = ok(fillTxn(outcome, ["A", "B", "A", "B", "B"].map(bytes)))
     assert.deepStrictEqual(kvsOf(responses[0]), ["a=A", "b=B"])

@@ -13,7 +13,14 @@ const Key = Schema.Literals(keys)
 const End = Schema.Literals(["", "", "\0", ...keys, "bb"])
 const small = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 
-const ComparePart = Schema.Struct({ key: Key, end: End, target: small(4), result: small(3), set: small(5), number: small(6) })
+const ComparePart = Schema.Struct({
+  key: Key,
+  end: End,
+  target: small(4),
+  result: small(3),
+  set: small(5),
+  number: small(6)
+})
 const OpPart = Schema.Struct({
   kind: Schema.Literals(["put", "put", "range", "delete", "txn"]),
   key: Key,
@@ -62,7 +69,12 @@ const build = (levels: ReadonlyArray<typeof Level.Type>, revision: number): TxnR
         return [{ kind: "deleteRange", deleteRange: { key, rangeEnd, prevKv: part.flag === 1 } }]
       case "range": {
         const at = Math.max(-2, part.number === 0 ? revision + 1 : revision + 1 - part.number)
-        return [{ kind: "range", range: rangeRequest(part.key, part.end, { revision: part.flag < 3 ? 0 : at, sortTarget: part.flag % 5 }) }]
+        return [
+          {
+            kind: "range",
+            range: rangeRequest(part.key, part.end, { revision: part.flag < 3 ? 0 : at, sortTarget: part.flag % 5 })
+          }
+        ]
       }
       case "put": {
         const ignoreValue = part.flag === 2
@@ -84,16 +96,33 @@ const holds = (model: Model, { key, rangeEnd, result, target, targetUnion }: Com
   const kind = (["version", "create", "mod", "value", "lease"] as const)[target]!
   const given: string | bigint =
     targetUnion?.kind !== kind
-      ? kind === "value" ? "" : 0n
-      : targetUnion.kind === "value" ? text(targetUnion.value) : targetUnion.kind === "lease" ? targetUnion.lease : BigInt(targetUnion.number)
-  const values: ReadonlyArray<string | bigint> = rows.length === 0 ? [0n] : rows.map((row) =>
-    kind === "value" ? row.value : kind === "lease" ? row.lease : BigInt(kind === "mod" ? row.mod : kind === "create" ? row.create : row.version))
+      ? kind === "value"
+        ? ""
+        : 0n
+      : targetUnion.kind === "value"
+        ? text(targetUnion.value)
+        : targetUnion.kind === "lease"
+          ? targetUnion.lease
+          : BigInt(targetUnion.number)
+  const values: ReadonlyArray<string | bigint> =
+    rows.length === 0
+      ? [0n]
+      : rows.map((row) =>
+          kind === "value"
+            ? row.value
+            : kind === "lease"
+              ? row.lease
+              : BigInt(kind === "mod" ? row.mod : kind === "create" ? row.create : row.version)
+        )
   return values.every((value) => [value === given, value > given, value < given, value !== given][result]!)
 }
 
 type Path = Map<TxnRequest, boolean>
 const takePath = (model: Model, request: TxnRequest, path: Path): void => {
-  path.set(request, request.compare.every((compare) => holds(model, compare)))
+  path.set(
+    request,
+    request.compare.every((compare) => holds(model, compare))
+  )
   for (const op of branch(request, path)) if (op.kind === "txn") takePath(model, op.txn, path)
 }
 const branch = (request: TxnRequest, path: Path) => (path.get(request)! ? request.success : request.failure)
@@ -111,7 +140,8 @@ const checkModel = (model: Model, request: TxnRequest, path: Path): EtcdError | 
       if (op.range.revision !== 0 && op.range.revision < model.compacted) return errors.compacted
     } else if (op.kind === "put") {
       if (op.put.lease !== 0n && op.put.lease !== 1n) return errors.leaseNotFound
-      if ((op.put.ignoreLease || op.put.ignoreValue) && !liveRow(model, op.put.key, model.head)) return errors.keyNotFound
+      if ((op.put.ignoreLease || op.put.ignoreValue) && !liveRow(model, op.put.key, model.head))
+        return errors.keyNotFound
     }
   }
   return undefined
@@ -163,9 +193,20 @@ const executeOp = (run: Run, op: RequestOp): unknown => {
     }
     case "deleteRange": {
       const { key, prevKv, rangeEnd } = op.deleteRange
-      const gone = current().live(next).filter((row) => inside(row.key, text(key), text(rangeEnd)))
+      const gone = current()
+        .live(next)
+        .filter((row) => inside(row.key, text(key), text(rangeEnd)))
       for (const { create, key: name } of gone) {
-        written.push({ key: name, mod: next, sub: written.length, create, version: 0, lease: 0n, deleted: true, value: "" })
+        written.push({
+          key: name,
+          mod: next,
+          sub: written.length,
+          create,
+          version: 0,
+          lease: 0n,
+          deleted: true,
+          value: ""
+        })
       }
       const prevKvs = prevKv ? gone.map((row) => seen(row, whole)) : []
       return { kind: "deleteRange", header: revision(), deleted: gone.length, prevKvs }
@@ -180,12 +221,22 @@ const plain = (response: TxnResponse): unknown => ({
   header: response.header?.revision,
   succeeded: response.succeeded,
   responses: response.responses.map((op: ResponseOp) => {
-    const kv = (each: { readonly key: Uint8Array; readonly value: Uint8Array }) => ({ ...each, key: text(each.key), value: text(each.value) })
+    const kv = (each: { readonly key: Uint8Array; readonly value: Uint8Array }) => ({
+      ...each,
+      key: text(each.key),
+      value: text(each.value)
+    })
     switch (op.kind) {
       case "txn":
         return { kind: "txn", txn: plain(op.txn) }
       case "range":
-        return { kind: "range", header: op.range.header!.revision, kvs: op.range.kvs.map(kv), more: op.range.more, count: op.range.count }
+        return {
+          kind: "range",
+          header: op.range.header!.revision,
+          kvs: op.range.kvs.map(kv),
+          more: op.range.more,
+          count: op.range.count
+        }
       case "put":
         return { kind: "put", header: op.put.header!.revision, prevKv: op.put.prevKv && kv(op.put.prevKv) }
       case "deleteRange": {
@@ -226,15 +277,20 @@ describe("Txn evaluation against a model", () => {
         }
         tally.cold += outcome.cold.length
         tally.nested += txn.length - 1
-        const response = fillTxn(outcome, outcome.cold.map(({ keyString, modRevision }) =>
-          bytes(model.rows.findLast((row) => row.key === keyString && row.mod === modRevision)!.value)))
+        const response = fillTxn(
+          outcome,
+          outcome.cold.map(({ keyString, modRevision }) =>
+            bytes(model.rows.findLast((row) => row.key === keyString && row.mod === modRevision)!.value)
+          )
+        )
         if (isEtcdError(response)) throw new Error(response.message)
         assert.deepStrictEqual(plain(response), wanted)
         assert.deepStrictEqual(outcome.records.map(rowOf), run.written)
         for (const record of outcome.records) {
           tally.written++
           const last = [...model.rows].findLast((row) => row.key === text(record.key))
-          if (last === undefined || last.deleted) assert.isTrue(record.created || record.prevRevision === model.head + 1)
+          if (last === undefined || last.deleted)
+            assert.isTrue(record.created || record.prevRevision === model.head + 1)
           store.apply(record)
           model.rows.push(rowOf(record))
         }
@@ -245,7 +301,7 @@ describe("Txn evaluation against a model", () => {
         }
       }
     },
-    { arbitrary: { runs: 300, seed: "txn", size: 60 } }
+    { arbitrary: { runs: 400, seed: "txn", size: 60 } }
   )
 
   it("the histories above had writes, refusals, cold values, nested Txns and conflicts in them", () => {

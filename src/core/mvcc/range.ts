@@ -53,7 +53,8 @@ const isPlain = (request: RangeRequest): boolean =>
   !hasFilters(request)
 
 /** Whether a cursor can walk the index for this request instead of holding a sorted list. */
-export const isInKeyOrder = (request: RangeRequest): boolean => isPlain(request) && request.sortTarget === SortTarget.Key
+export const isInKeyOrder = (request: RangeRequest): boolean =>
+  isPlain(request) && request.sortTarget === SortTarget.Key
 
 export const range = (store: MvccStore, request: RangeRequest, view: number): RangeOutcome | EtcdError => {
   const revision = readRevision(store, request, view)

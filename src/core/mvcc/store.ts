@@ -10,11 +10,11 @@ import type { RangeRequest } from "../wire/messages.ts"
 import { RangeCursor } from "./cursor.ts"
 import { Deque } from "./deque.ts"
 import { LiveFlips } from "./flips.ts"
+import { KeyIndex } from "./keyIndex.ts"
 import { contains, everything, type Interval, keyString } from "./keys.ts"
 import { range, type RangeOutcome } from "./range.ts"
-import { CountedTree, type Leaf, lowerBound } from "./tree.ts"
 import { ValueHeap } from "./values.ts"
-import { Chain, type StoredVersion, storedVersion, type Version } from "./version.ts"
+import { type Chain, type StoredVersion, storedVersion, type Version } from "./version.ts"
 
 export interface MvccStats {
   /** Keys in the index, dead ones that the floor has not passed included. */
@@ -32,8 +32,7 @@ export interface MvccStats {
 const finished = Number.MAX_SAFE_INTEGER
 
 export class MvccStore {
-  readonly #chains = new Map<string, Chain>()
-  readonly #tree = new CountedTree<Chain>()
+  readonly #index = new KeyIndex()
   readonly #values = new ValueHeap()
   /** Uncommitted versions in the order in which they were applied. */
   readonly #pending = new Deque<StoredVersion>()
@@ -77,8 +76,8 @@ export class MvccStore {
 
   get stats(): MvccStats {
     return {
-      keys: this.#tree.size,
-      liveKeys: this.#tree.live,
+      keys: this.#index.size,
+      liveKeys: this.#index.live,
       versions: this.#versions,
       valueBytes: this.#values.liveBytes,
       heldBytes: this.#values.heldBytes
@@ -126,7 +125,7 @@ export class MvccStore {
       chain.pop()
       this.#values.release(newest.value)
       this.#versions--
-      if (chain.newest === undefined) this.#remove(chain)
+      if (chain.newest === undefined) this.#index.remove(chain)
     }
     if (revision < this.#applied) {
       this.#applied = pending.length > 0 ? pending.at(pending.length - 1).modRevision : this.#committed
@@ -167,9 +166,9 @@ export class MvccStore {
       if (i >= maxChains) return false
       const chain = this.#garbage.shift()
       this.#garbageRevisions.shift()
-      if (this.#chains.get(chain.key) !== chain) continue
+      if (this.#index.get(chain.key) !== chain) continue
       this.#versions -= chain.trim(floor)
-      if (chain.newest === undefined) this.#remove(chain)
+      if (chain.newest === undefined) this.#index.remove(chain)
       else if ((chain.older?.[0] ?? chain.newest).deleted) this.#atFloor.push(chain)
     }
     this.#flips.forget(floor)
@@ -205,17 +204,17 @@ export class MvccStore {
 
   /** The key's newest version at head, a tombstone included. */
   newest(key: string): Version | undefined {
-    return this.#chains.get(key)?.newest
+    return this.#index.get(key)?.newest
   }
 
   /** The version that counts at `revision`, a tombstone included. Right for revisions at or above the floor. */
   versionAt(key: string, revision: number): Version | undefined {
-    return this.#chains.get(key)?.at(revision)
+    return this.#index.get(key)?.at(revision)
   }
 
   /** What a reader of the key at `revision` sees. */
   liveAt(key: string, revision: number): Version | undefined {
-    return this.#chains.get(key)?.liveAt(revision)
+    return this.#index.get(key)?.liveAt(revision)
   }
 
   /** Rules R3 to R8 and R10. `view` is the revision that counts as current: committed for reads, head inside Txns. */
@@ -230,55 +229,21 @@ export class MvccStore {
 
   /** At most `max` versions that a reader of the interval at `revision` sees, in key order. */
   scan(span: Interval, revision: number, max: number): Array<Version> {
-    const found: Array<Version> = []
-    if (span.single) {
-      const version = max > 0 ? this.liveAt(span.start, revision) : undefined
-      if (version !== undefined) found.push(version)
-      return found
-    }
-    const end = span.end
-    let leaf: Leaf<Chain> | undefined = this.#tree.seek(span.start)
-    let at = lowerBound(leaf.keys, span.start)
-    for (; leaf !== undefined; leaf = leaf.next, at = 0) {
-      const keys = leaf.keys
-      const bounded = end !== undefined && keys.length > 0 && keys[keys.length - 1]! >= end
-      for (; at < keys.length; at++) {
-        if (found.length >= max) return found
-        if (bounded && keys[at]! >= end) return found
-        const version = leaf.values[at]!.liveAt(revision)
-        if (version !== undefined) found.push(version)
-      }
-    }
-    return found
+    return this.#index.scan(span, revision, max)
   }
 
   /** How many keys a reader of the interval at `revision` sees. */
   count(span: Interval, revision: number): number {
     if (span.single) return this.liveAt(span.start, revision) === undefined ? 0 : 1
-    if (span.end !== undefined && span.end <= span.start) return 0
-    const above = span.end === undefined ? this.#tree.live : this.#tree.liveBelow(span.end)
-    const committed = above - this.#tree.liveBelow(span.start)
+    const committed = this.#index.countLive(span)
     if (revision === this.committedRevision) return committed
     if (revision > this.committedRevision) return committed + this.#pendingDelta(span, revision)
-    return this.#flips.countAt(span, revision, committed) ?? this.#countByScan(span, revision)
+    return this.#flips.countAt(span, revision, committed) ?? this.#index.countAt(span, revision)
   }
 
   /** How many keys the whole store shows at `revision`. */
   countAll(revision: number): number {
     return this.count(everything, revision)
-  }
-
-  #countByScan(span: Interval, revision: number): number {
-    let count = 0
-    let leaf: Leaf<Chain> | undefined = this.#tree.seek(span.start)
-    let at = lowerBound(leaf.keys, span.start)
-    for (; leaf !== undefined; leaf = leaf.next, at = 0) {
-      for (; at < leaf.keys.length; at++) {
-        if (span.end !== undefined && leaf.keys[at]! >= span.end) return count
-        if (leaf.values[at]!.liveAt(revision) !== undefined) count++
-      }
-    }
-    return count
   }
 
   /** Keys that uncommitted writes up to `revision` add to the interval, minus those that they take away. */
@@ -307,13 +272,7 @@ export class MvccStore {
   }
 
   #add(record: LogRecord): StoredVersion {
-    const key = keyString(record.key)
-    let chain = this.#chains.get(key)
-    if (chain === undefined) {
-      chain = new Chain(key)
-      this.#chains.set(key, chain)
-      this.#tree.insert(key, chain)
-    }
+    const chain = this.#index.obtain(keyString(record.key))
     const value = record.deleted ? emptyBytes : this.#values.keep(record.value, chain)
     const version = storedVersion(chain, record, value)
     chain.push(version)
@@ -332,8 +291,7 @@ export class MvccStore {
     if (older !== undefined) this.#cool(chain, older, version)
     const live = !version.deleted
     if (chain.live === live) return
-    chain.live = live
-    this.#tree.adjust(chain.key, live ? 1 : -1)
+    this.#index.setLive(chain, live)
     this.#flips.add(version.modRevision, chain.key, live)
   }
 
@@ -345,11 +303,5 @@ export class MvccStore {
     if (superseded === undefined || superseded.deleted || superseded.value === undefined) return
     older[at] = superseded.withValue(undefined)
     this.#values.release(superseded.value)
-  }
-
-  #remove(chain: Chain): void {
-    assert(!chain.live, "a key that readers see is not removed")
-    this.#chains.delete(chain.key)
-    this.#tree.delete(chain.key)
   }
 }

@@ -144,7 +144,9 @@ export class CountedTree<V extends Countable> {
         node.values.splice(at, 0, value)
       }
       // Keys that arrive in ascending order leave full leaves behind instead of half-full ones.
-      return node.keys.length <= maxEntries ? undefined : this.#splitLeaf(node, at === maxEntries ? at - 2 : maxEntries / 2)
+      return node.keys.length <= maxEntries
+        ? undefined
+        : this.#splitLeaf(node, at === maxEntries ? at - 2 : maxEntries / 2)
     }
     const at = childIndex(node.keys, key)
     const right = this.#insert(node.children[at]!, key, value)

@@ -10,7 +10,12 @@ import { type Compare, CompareResult, CompareTarget, type RequestOp, type TxnReq
  * Which branch each Txn of the tree takes, in the order in which they will run: the Txn itself, then the nested ones
  * of its taken branch, each with its own behind it. All against the state before the Txn.
  */
-export const takenPath = (store: MvccStore, request: TxnRequest, view: number, path: Array<boolean>): Array<boolean> => {
+export const takenPath = (
+  store: MvccStore,
+  request: TxnRequest,
+  view: number,
+  path: Array<boolean>
+): Array<boolean> => {
   const succeeded = holdAll(store, request.compare, view)
   path.push(succeeded)
   for (const op of takenBranch(request, succeeded)) if (op.kind === "txn") takenPath(store, op.txn, view, path)
@@ -34,7 +39,7 @@ const holds = (store: MvccStore, compare: Compare, view: number): boolean => {
     return version === undefined ? holdsForMissing(compare) : holdsFor(compare, version)
   }
   // In steps: most conditions on large intervals fail early.
-  for (let found = 0; ; ) {
+  for (let found = 0; ;) {
     const versions = store.scan(span, view, scanStep)
     if (found === 0 && versions.length === 0) return holdsForMissing(compare)
     for (const version of versions) if (!holdsFor(compare, version)) return false

@@ -52,11 +52,7 @@ const isRange = (op: RequestOp): boolean => op.kind === "range"
 const isSerializable = (op: RequestOp): boolean => op.kind === "range" && op.range.serializable
 
 /** Against head. Nothing is written, and the store is unchanged, when it fails; the caller applies the records. */
-export const evaluateTxn = (
-  store: MvccStore,
-  request: TxnRequest,
-  context: WriteContext
-): TxnOutcome | EtcdError => {
+export const evaluateTxn = (store: MvccStore, request: TxnRequest, context: WriteContext): TxnOutcome | EtcdError => {
   assert(
     context.revision === store.headRevision + 1,
     `evaluation for revision ${context.revision}, the store is at ${store.headRevision}`

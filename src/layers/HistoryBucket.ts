@@ -76,7 +76,7 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
           (o) =>
             indexOfKey(o.key)! > top.lastIndex
               ? Effect.succeed(true)
-              : Effect.map(loadHeader(store, knowledge, o), (h) => h.term > top.lastTerm),
+              : Effect.map(loadHeader(store, knowledge, bodies, o), (h) => h.term > top.lastTerm),
           downloads
         )
         const load = (objects: ReadonlyArray<ObjectInfo>) =>
@@ -222,10 +222,12 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
 
     const highestTerm = Effect.gen(function* () {
       const lists = yield* listBoth
+      const bodies = new Bodies()
       const headers = yield* Effect.forEach(
         [...lists.chunks, ...lists.snapshots],
         // One that vanished meanwhile lies behind a snapshot of a term that is as high.
-        (o) => loadHeader(store, knowledge, o).pipe(Effect.catchTag("NotFound", () => Effect.succeed({ term: 0 }))),
+        (o) =>
+          loadHeader(store, knowledge, bodies, o).pipe(Effect.catchTag("NotFound", () => Effect.succeed({ term: 0 }))),
         downloads
       ).pipe(Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage))))
       return headers.reduce((highest, header) => Math.max(highest, header.term), 0)

@@ -113,6 +113,16 @@ const standard: Output = {
   })
 }
 
+/** The environment as far as it concerns the storage: reading a bucket opens no port and needs no certificate. */
+const storageOnly = (env: NodeJS.ProcessEnv): Record<string, string | undefined> => {
+  const out: Record<string, string | undefined> = { NETSY_NODE_ID: "inspect" }
+  for (const [name, value] of Object.entries(env)) if (!/^NETSY_(BIND|ADVERTISE|TLS)_/.test(name)) out[name] = value
+  for (const [i, port] of ["CLIENT", "PEER", "ELECTION", "HEALTH"].entries()) {
+    out[`NETSY_BIND_${port}`] = `127.0.0.1:${i + 1}`
+  }
+  return out
+}
+
 /** The subcommand; sets the exit code of the process. */
 export const inspect = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -129,9 +139,8 @@ export const inspect = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
       return
     }
     const command = decide({
-      argv: argv.slice(0, -1),
-      // Reading a bucket needs no node; the settings want one.
-      env: { NETSY_NODE_ID: "inspect", ...process.env },
+      argv: [...argv.slice(0, -1).filter((word) => word !== "--insecure"), "--insecure"],
+      env: storageOnly(process.env),
       readFile: (path) => readFileSync(path, "utf8"),
       cwd: process.cwd(),
       version: ""

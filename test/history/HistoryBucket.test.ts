@@ -9,6 +9,7 @@ import { MemoryBucket } from "../../src/layers/ObjectStoreMemory.ts"
 import { History, HistoryBroken, type HistoryError } from "../../src/services/History.ts"
 import { ObjectStore } from "../../src/services/ObjectStore.ts"
 import { entry, opRecord, record, seeded, utf8 } from "../datafile/support.ts"
+import { grow } from "./branches.ts"
 import {
   entriesIn,
   historyOf,
@@ -209,6 +210,45 @@ describe("the history of a bucket", () => {
       assert.deepStrictEqual(batches.flat(), large.slice(10))
       assert.isAbove(batches.length, 10)
       assert.deepStrictEqual(reads.gets, [])
+    })
+  )
+})
+
+describe("the history of a bucket with lost reigns in it", () => {
+  it.effect("is what the design's model finds, with each chunk fetched at most once", () =>
+    Effect.gen(function* () {
+      let fetched = 0
+      let stored = 0
+      for (let seed = 1; seed <= 250; seed++) {
+        const { chunks, snapshots, bucket: terms } = grow(seeded(seed))
+        const bucket = new MemoryBucket()
+        const entryAt = (index: number, term: number) => entry(record({ revision: index, term }))
+        for (const [, c] of chunks) {
+          const entries = c.terms.map((term, i) => entryAt(c.first + i, term))
+          storeChunk(bucket, entries, { term: c.terms[c.terms.length - 1]!, prevTerm: c.prevTerm, stored: c.stored })
+        }
+        for (const [end, log] of snapshots) {
+          const records = log.flatMap((term, i) => entryAt(i + 1, term).records)
+          const lastTerm = log[end - 1]!
+          storeSnapshot(bucket, records, { term: lastTerm, lastIndex: end, lastTerm, revision: end }, seed % 2 === 0)
+        }
+        const reads = newReads()
+        const found = yield* readHistory(bucket, reads)
+        fetched += reads.gets.length
+        stored += chunks.size
+        assert.deepStrictEqual(found.last, { index: terms.length, term: terms[terms.length - 1] ?? 0 }, `seed ${seed}`)
+        assert.strictEqual(found.lastRevision, terms.length)
+        const all = [...(yield* snapshotIn(found)), ...(yield* entriesIn(found)).flatMap((e) => e.records)]
+        const expected = terms.flatMap((term, i) => entryAt(i + 1, term).records)
+        assert.deepStrictEqual(all, expected, `seed ${seed}`)
+        const from = found.snapshot?.last.index ?? 1
+        for (let i = from; i <= terms.length; i++) assert.strictEqual(found.termAt(i), terms[i - 1])
+        for (const [end] of chunks) {
+          const onPath = end <= terms.length && !found.takenKeys.has(end)
+          if (onPath) assert.isAbove(end, found.snapshot?.last.index ?? 0, `seed ${seed}`)
+        }
+      }
+      assert.isAtMost(fetched, stored)
     })
   )
 })

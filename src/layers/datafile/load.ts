@@ -52,7 +52,7 @@ export class Bodies {
   private bytes = 0
 
   keep(key: string, body: Uint8Array): void {
-    if (this.bytes + body.length > keptBytesMax) return
+    if (this.byKey.has(key) || this.bytes + body.length > keptBytesMax) return
     this.bytes += body.length
     this.byKey.set(key, body)
   }
@@ -76,6 +76,7 @@ const wrongIndex = (key: string, found: number): DataFileDamaged =>
 export const loadHeader = (
   store: Store,
   knowledge: Knowledge,
+  bodies: Bodies,
   object: ObjectInfo
 ): Effect.Effect<FileHeader, LoadError> =>
   Effect.gen(function* () {
@@ -88,6 +89,7 @@ export const loadHeader = (
         key,
         size > headerBytes ? { range: { start: 0, end: headerBytes - 1 } } : undefined
       )
+      if (size <= headerBytes) bodies.keep(key, body)
       const done = yield* attempt(() => reader.push(body))
       if (!done && size > headerBytes) {
         const rest = yield* store.get(key)
@@ -112,7 +114,7 @@ export const loadChunk = (
     const { key, size, etag } = object
     let bytes: Stream.Stream<Uint8Array, ReadError>
     if (size <= wholeBytesMax) {
-      const { body } = yield* store.get(key)
+      const body = bodies.get(key) ?? (yield* store.get(key)).body
       bodies.keep(key, body)
       bytes = Stream.succeed(body)
     } else bytes = objectBytes(store, key)

@@ -1,12 +1,13 @@
-/** The zstd side of data files: a chunk's body at once, streams for everything else. Checksums on, as Netsy's encoder has. */
+/** The zstd side of data files: a chunk's body at once, reading as a stream. Checksums on, as Netsy's encoder has. */
 import { Transform, type TransformCallback } from "node:stream"
-import { constants, createZstdCompress, createZstdDecompress, zstdCompress } from "node:zlib"
+import { constants, createZstdDecompress, zstdCompress } from "node:zlib"
 import { NodeStream } from "@effect/platform-node"
 import { Effect, type Stream } from "effect"
 import type { EncodedChunk } from "../../core/datafile/writer.ts"
 import { type FrameRun, ZstdFrames } from "../../core/datafile/zstdFrames.ts"
 
-const compressOptions = { params: { [constants.ZSTD_c_checksumFlag]: 1 } }
+/** For whoever compresses a stream, as the Snapshotter does. */
+export const compressOptions = { params: { [constants.ZSTD_c_checksumFlag]: 1 } }
 
 /** The object's body of an encoded chunk. Compression runs outside the main thread. */
 export const chunkBody = (chunk: EncodedChunk): Effect.Effect<Uint8Array> => {
@@ -21,17 +22,6 @@ export const chunkBody = (chunk: EncodedChunk): Effect.Effect<Uint8Array> => {
     })
   })
 }
-
-/** One frame out of a stream of pieces. */
-export const compress = <E, R>(body: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
-  body.pipe(
-    NodeStream.pipeThroughDuplex<Uint8Array, never>({
-      evaluate: () => createZstdCompress(compressOptions),
-      // The compressor has no way to fail on bytes.
-      onError: (error) => error as never,
-      chunkSize: 1
-    })
-  )
 
 /** Decompresses frame after frame; passes the reader's pace on to the decompressor, so that little is in memory. */
 class DecompressFrames extends Transform {

@@ -9,6 +9,7 @@ import { BodyReader, HeaderReader } from "../core/datafile/reader.ts"
 import { FileCompression, FileKind } from "../core/datafile/types.ts"
 import { encodeChunk } from "../core/datafile/writer.ts"
 import type { Entry, LogRecord } from "../core/log/record.ts"
+import { catalog } from "../core/metrics/catalog.ts"
 import { ChunkBuffer, type ChunkToStore } from "../services/ChunkBuffer.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
@@ -28,27 +29,10 @@ export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | Nod
     const log = yield* Log
     const metrics = yield* Metrics
     const clock = yield* Clock.Clock
-    const writes = metrics.counter({
-      name: "netsy_object_storage_writes_total",
-      help: "Data files written to the bucket",
-      labels: ["kind", "mode", "result"]
-    })
-    const seconds = metrics.histogram({
-      name: "netsy_object_storage_write_duration_seconds",
-      help: "One PUT of a data file",
-      labels: ["kind", "mode", "result"]
-    })
-    const bytes = metrics.histogram({
-      name: "netsy_object_storage_write_bytes",
-      help: "Size of a data file",
-      labels: ["kind", "mode"],
-      buckets: [1024, 10_240, 102_400, 1_048_576, 10_485_760, 104_857_600]
-    })
-    const retries = metrics.counter({
-      name: "netsy_retries_total",
-      help: "Operations that were tried again",
-      labels: ["operation"]
-    })
+    const writes = metrics.counter(catalog.objectStorageWrites)
+    const seconds = metrics.histogram(catalog.objectStorageWriteDuration)
+    const bytes = metrics.histogram(catalog.objectStorageWriteBytes)
+    const retries = metrics.counter(catalog.retries)
     const success = { kind: "chunk", mode: "sync", result: "success" }
     const failure = { kind: "chunk", mode: "sync", result: "error" }
     const chunkMode = { kind: "chunk", mode: "sync" }

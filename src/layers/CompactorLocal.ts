@@ -1,5 +1,6 @@
 /** `Compactor` over this node's memory and `LocalStore`, in steps, so that traffic goes on between them. */
 import { Clock, Effect, Latch, Layer } from "effect"
+import { catalog } from "../core/metrics/catalog.ts"
 import { Compactor, type CompactionTask } from "../services/Compactor.ts"
 import { LocalStore } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
@@ -17,11 +18,7 @@ export const layer: Layer.Layer<Compactor, never, LocalStore | Supervisor | Log 
     const log = yield* Log
     const metrics = yield* Metrics
     const clock = yield* Clock.Clock
-    const seconds = metrics.histogram({
-      name: "netsy_compaction_duration_seconds",
-      help: "Dropping compacted versions from memory and disk",
-      labels: ["result"]
-    })
+    const seconds = metrics.histogram(catalog.compactionDuration)
     const wake = yield* Latch.make(false)
     /** Floors only grow, so whoever comes later covers those before it; bounded by the Compact calls in flight. */
     let tasks: Array<CompactionTask> = []

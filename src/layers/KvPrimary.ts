@@ -317,6 +317,7 @@ export const layer: Layer.Layer<
           failed: reply.fail
         }),
       revision: () => store.committedRevision,
+      headRevision: () => store.headRevision,
       floor: () => store.floor,
       head: () => replicator.headIndex(),
       commitIndex: () => replicator.commitIndex()

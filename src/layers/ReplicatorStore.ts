@@ -60,10 +60,6 @@ export const layer: Layer.Layer<
       help: "From closing a batch to its commit",
       labels: ["path", "result"]
     })
-    const storedGauge = metrics.gauge({
-      name: "netsy_primary_object_storage_revision",
-      help: "Highest log index known to be in the bucket"
-    })
 
     const nowMillis = (): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
 
@@ -154,7 +150,6 @@ export const layer: Layer.Layer<
         yield* storeBatch(p, batch)
         putTimes.add(nowMillis() - startedAt)
         p.stored(batch)
-        storedGauge.set(p.storedIndex)
         advance()
         work.openUnsafe()
       }

@@ -193,7 +193,7 @@ export const layer: Layer.Layer<
           bucket_index: found.last.index
         })
         const imported = yield* importRows(head, term)
-        if (imported.index > head.index) yield* local.importDone
+        if (local.opened.imported !== undefined) yield* local.importDone
         const facts = { term, leaderId: settings.nodeId, createdAt: createdAt() }
         const noop = imported.index === 0
           ? firstEntry(facts)

@@ -29,6 +29,7 @@ import * as ReignBucket from "../layers/ReignBucket.ts"
 import * as ReplicatorStore from "../layers/ReplicatorStore.ts"
 import * as SettingsValue from "../layers/SettingsValue.ts"
 import * as SnapshotterBucket from "../layers/SnapshotterBucket.ts"
+import * as StateMetrics from "../layers/StateMetrics.ts"
 import * as SupervisorFatal from "../layers/SupervisorFatal.ts"
 import * as TakeoverBucket from "../layers/TakeoverBucket.ts"
 import * as WatchHubHistory from "../layers/WatchHubHistory.ts"
@@ -50,6 +51,7 @@ const leaseOf = (settings: SettingsShape): number =>
 /** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
 export const node = (settings: SettingsShape) =>
   KvPrimary.layer.pipe(
+    (kv) => Layer.provideMerge(StateMetrics.layer, kv),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorStore.layer),
     Layer.provideMerge(TakeoverBucket.layer),

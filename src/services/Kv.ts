@@ -33,6 +33,8 @@ export class Kv extends Context.Service<Kv, {
   readonly barrier: (reply: Reply<{ readonly revision: number }>) => void
   /** Newest revision that may be shown. */
   readonly revision: () => number
+  /** Newest revision assigned, committed or not. */
+  readonly headRevision: () => number
   /** Compaction revision, 0 when never compacted. */
   readonly floor: () => number
   /** Log positions, for Status: last assigned and last committed. */

@@ -161,6 +161,7 @@ export const kv = (watched: Watched = { barriers: 0 }): Layer.Layer<Kv, never, N
           setImmediate(() => reply.succeed({ revision }))
         },
         revision: () => revision,
+        headRevision: () => revision,
         floor: () => 0,
         head: () => 12,
         commitIndex: () => 11

@@ -31,7 +31,8 @@ export const devS3 = (extraArgs: ReadonlyArray<string>): Instance => ({
     ...nodeArgs,
     "src/programs/dev-s3.ts",
     "--addr",
-    `:${s3Port}`,
+    // It accepts any credentials, so it must not be reachable from other machines.
+    `127.0.0.1:${s3Port}`,
     "--dir",
     "temp/dev-s3",
     "--bucket",

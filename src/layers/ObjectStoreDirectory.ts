@@ -14,62 +14,19 @@ import {
   ObjectStore,
   PreconditionFailed,
   type StreamedBody,
-  Unavailable,
+  type Unavailable,
   type WriteError
 } from "../services/ObjectStore.ts"
 import { Settings } from "../services/Settings.ts"
-import {
-  codeOf,
-  ConditionFailed,
-  describeFile,
-  DirectoryFiles,
-  etagOf,
-  NameTaken
-} from "./objectstore/directoryFiles.ts"
+import { ConditionFailed, describeFile, DirectoryFiles, etagOf, NameTaken } from "./objectstore/directoryFiles.ts"
+import { failureOf, isMissing, missing } from "./objectstore/directoryErrors.ts"
 import { listDirectory } from "./objectstore/directoryList.ts"
-import { LockBusy, SectionLock, type SqliteModule, takeExclusive } from "./objectstore/directoryLock.ts"
+import { SectionLock, type SqliteModule, takeExclusive } from "./objectstore/directoryLock.ts"
 import { keyProblem } from "./objectstore/keys.ts"
 import { checkedBody } from "./objectstore/streams.ts"
 
 const bulkDeleteMax = 1000
 const pieceBytes = 256 << 10
-
-const hopeless: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  EPERM: "not permitted",
-  EROFS: "the file system is read-only",
-  ENAMETOOLONG: "the name is too long for this file system"
-}
-const passing: Readonly<Record<string, string>> = {
-  ENOSPC: "no space left on the disk",
-  EDQUOT: "the disk quota is used up",
-  EMFILE: "too many open files",
-  ENFILE: "too many open files",
-  EIO: "the disk failed to read or write"
-}
-
-/** What the file system says, with the path it says it about. */
-const failureOf = (operation: string, key: string, path: string, error: unknown): Unavailable | Denied => {
-  const code = codeOf(error)
-  const where = (error as NodeJS.ErrnoException).path ?? path
-  const refused = hopeless[code]
-  if (refused !== undefined) return new Denied({ operation, key, reason: `${refused} (${code}) at ${where}` })
-  if (error instanceof NameTaken) return new Denied({ operation, key, reason: error.message })
-  if (error instanceof RangeError) {
-    return new Denied({ operation, key, reason: `the range lies outside of the object (${error.message})` })
-  }
-  if (error instanceof LockBusy) return new Unavailable({ operation, key, reason: error.message })
-  const known = passing[code]
-  const message = error instanceof Error ? error.message : String(error)
-  return new Unavailable({ operation, key, reason: known === undefined ? message : `${known} (${code}) at ${where}` })
-}
-
-const missing = (): Error => Object.assign(new Error("no such object"), { code: "ENOENT" })
-
-const isMissing = (error: unknown): boolean => {
-  const code = codeOf(error)
-  return code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR"
-}
 
 const make = (files: DirectoryFiles, sqlite: SqliteModule): ObjectStore["Service"] => {
   const checked = <A, E>(

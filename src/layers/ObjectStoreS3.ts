@@ -17,7 +17,7 @@ import {
 } from "../services/ObjectStore.ts"
 import { Settings, type StorageSettings } from "../services/Settings.ts"
 import { keyProblem, pageLimit } from "./objectstore/keys.ts"
-import { asPlain, asRead, asWrite, call, plain, quietSource, untilHead } from "./objectstore/s3Calls.ts"
+import { asPlain, asRead, asWrite, call, plain, quietSource } from "./objectstore/s3Calls.ts"
 import { connect, type S3Clients, type S3Overrides } from "./objectstore/s3Client.ts"
 import { classify, type RequestKind } from "./objectstore/s3Errors.ts"
 import { checkedBody } from "./objectstore/streams.ts"
@@ -28,7 +28,7 @@ const bulkDeleteMax = 1000
 /** What one PUT may hold on S3; nothing here uses multipart uploads. */
 const putBytesMax = 5 * 2 ** 30
 /** A body that comes slower than this is given up. */
-const slowestBytesPerMilli = 100
+const slowestBytesPerMilli = 500
 /** All attempts of a request together, the body of the answer included. */
 const totalTimeoutMillis = 45_000
 const bodyAttemptsMax = 3
@@ -144,9 +144,8 @@ const make = (clients: S3Clients, settings: StorageSettings): ObjectStore["Servi
 
   const getStream = Effect.fnUntraced(function* (key: string) {
     const answer = yield* asRead(
-      call("read", "get", key, totalTimeoutMillis, (signal) =>
-        // The time limit is for the head; while the body flows, the idle time of the socket counts.
-        untilHead(signal, (abortSignal) => retrying.send(getObject(key, undefined), { abortSignal }))
+      call("read", "get", key, totalTimeoutMillis, (abortSignal) =>
+        retrying.send(getObject(key, undefined), { abortSignal })
       )
     )
     const source = answer.Body as Readable

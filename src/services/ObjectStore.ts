@@ -99,7 +99,7 @@ export class ObjectStore extends Context.Service<ObjectStore, {
     key: string,
     options?: { readonly range?: { readonly start: number; readonly end: number } }
   ) => Effect.Effect<ObjectBody, ReadError>
-  /** The object as a stream of pieces. */
+  /** The object as a stream of pieces, to be run once: it holds a connection or a file until then. */
   readonly getStream: (key: string) => Effect.Effect<
     { readonly body: Stream.Stream<Uint8Array, ReadError>; readonly etag: string; readonly size: number },
     ReadError

@@ -9,9 +9,7 @@ conformance("ObjectStoreMemory", ObjectStoreMemory.layer())
 
 conformance("ObjectStoreDirectory", Layer.unwrap(Effect.map(temporaryFolder, ObjectStoreDirectory.layerAt)))
 
-conformance("ObjectStoreS3", Layer.unwrap(Effect.map(devS3(), (server) => s3Store(server))))
-
 conformance(
-  "ObjectStoreS3 with a key prefix",
+  "ObjectStoreS3 below a key prefix",
   Layer.unwrap(Effect.map(devS3(), (server) => s3Store(server, { keyPrefix: "some/pre fix/" })))
 )

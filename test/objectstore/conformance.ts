@@ -29,13 +29,20 @@ const errorOf = <A>(effect: Effect.Effect<A, ObjectStoreError>): Effect.Effect<O
     onSuccess: () => assert.fail("it succeeded")
   })
 
+/** A thousand syncs on a busy disk take their time. */
+const timeoutMillis = 90_000
+
 /** The layer makes an empty store of its own each time it is built. Real time: stores do real I/O. */
 export const conformance = <E>(name: string, layer: Layer.Layer<ObjectStore, E>): void => {
   const test = (
     sentence: string,
     body: (store: ObjectStore["Service"]) => Effect.Effect<void, ObjectStoreError>
   ): void => {
-    it.live(sentence, () => Effect.flatMap(ObjectStore, body).pipe(Effect.provide(layer, { local: true })))
+    it.live(
+      sentence,
+      () => Effect.flatMap(ObjectStore, body).pipe(Effect.provide(layer, { local: true })),
+      timeoutMillis
+    )
   }
 
   describe(name, () => {
@@ -315,7 +322,7 @@ export const conformance = <E>(name: string, layer: Layer.Layer<ObjectStore, E>)
         yield* Effect.forEach(
           Array.from({ length: 1005 }, (_, i) => `many/${String(i).padStart(4, "0")}`),
           (key) => store.put(key, bytes("x")),
-          { concurrency: 16 }
+          { concurrency: 32 }
         )
         const first = yield* store.list({ prefix: "many/" })
         assert.strictEqual(first.objects.length, 1000)

@@ -1,5 +1,6 @@
 /** Calls of the AWS SDK as effects: time limits, cancelling, and errors narrowed to what each operation's contract knows. */
 import { Readable } from "node:stream"
+import { clearTimeout, setTimeout } from "node:timers"
 import { Effect } from "effect"
 import { assert } from "../../core/assert.ts"
 import {
@@ -11,6 +12,34 @@ import {
 } from "../../services/ObjectStore.ts"
 import { classify, type RequestKind } from "./s3Errors.ts"
 
+class TooLate extends Error {
+  override readonly name = "TooLate"
+}
+
+/** Once settled, its signal stays quiet: the body of an answer may be read afterwards. */
+const withDeadline = async <A>(
+  interrupted: AbortSignal,
+  timeoutMillis: number,
+  run: (signal: AbortSignal) => Promise<A>
+): Promise<A> => {
+  const own = new AbortController()
+  const abort = (): void => own.abort()
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    own.abort()
+  }, timeoutMillis)
+  interrupted.addEventListener("abort", abort)
+  try {
+    return await run(own.signal)
+  } catch (error) {
+    throw late ? new TooLate(`no answer within ${timeoutMillis} ms`) : error
+  } finally {
+    clearTimeout(timer)
+    interrupted.removeEventListener("abort", abort)
+  }
+}
+
 /** One promise of the SDK, cancelled when the fiber is interrupted or the time is up. */
 export const call = <A>(
   kind: RequestKind,
@@ -20,11 +49,10 @@ export const call = <A>(
   run: (signal: AbortSignal) => Promise<A>
 ): Effect.Effect<A, ObjectStoreError> =>
   Effect.tryPromise({
-    try: (interrupted) => run(AbortSignal.any([interrupted, AbortSignal.timeout(timeoutMillis)])),
+    try: (interrupted) => withDeadline(interrupted, timeoutMillis, run),
     catch: (error) => {
       if (error instanceof Unavailable) return error
-      const aborted = error instanceof Error && error.name === "AbortError"
-      if (aborted) return new Unavailable({ operation, key, reason: `no answer within ${timeoutMillis} ms` })
+      if (error instanceof TooLate) return new Unavailable({ operation, key, reason: error.message })
       return classify(kind, operation, key, error)
     }
   })
@@ -48,18 +76,6 @@ export const asWrite = <A>(effect: Effect.Effect<A, ObjectStoreError>): Effect.E
   })
 export const asPlain = <A>(effect: Effect.Effect<A, ObjectStoreError>): Effect.Effect<A, Unavailable | Denied> =>
   Effect.mapError(effect, plain)
-
-/** Runs a request whose answer's body outlives the signal. */
-export const untilHead = async <A>(signal: AbortSignal, run: (signal: AbortSignal) => Promise<A>): Promise<A> => {
-  const own = new AbortController()
-  const abort = (): void => own.abort()
-  signal.addEventListener("abort", abort)
-  try {
-    return await run(own.signal)
-  } finally {
-    signal.removeEventListener("abort", abort)
-  }
-}
 
 /**
  * A body for the SDK that never fails: inside the SDK a failing stream is either not noticed or ends the process.

@@ -32,7 +32,7 @@ export interface Faults {
   loseAnswer: Partial<Record<OperationGroup, number>>
   /** Every request gets a 503. */
   down: boolean
-  /** IAM actions that get a 403; `*` at the end matches the rest. */
+  /** IAM actions (`s3:PutObject`) or operations (`s3:ListObjectsV2`) that get a 403; `*` at the end matches the rest. */
   deny: ReadonlyArray<string>
   /** Decides for single calls, before everything else. */
   intercept: ((call: Call) => Fault | undefined) | undefined

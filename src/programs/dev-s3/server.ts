@@ -143,7 +143,10 @@ class Server {
     if (before > 0) await sleep(before)
     if (this.faults.down) throw new S3Error(503, "ServiceUnavailable", "Service is unable to handle request.")
     if (fault === "fail") throw this.#randomFailure()
-    if (operation.name !== "STS" && !this.#allowed(operation.action)) throw errors.accessDenied(operation.action)
+    for (const action of [operation.action, `s3:${operation.name}`]) {
+      // STS decides by the action in its form.
+      if (operation.group !== "sts" && !this.#allowed(action)) throw errors.accessDenied(action)
+    }
     const context: Context = {
       request,
       storage: this.#storage,

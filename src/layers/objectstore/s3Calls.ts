@@ -1,4 +1,6 @@
 /** Calls of the AWS SDK as effects: time limits, cancelling, and errors narrowed to what each operation's contract knows. */
+// This is the network itself: its time limits are the machine's, not the program's.
+// @effect-diagnostics globalTimers:off
 import { Readable } from "node:stream"
 import { clearTimeout, setTimeout } from "node:timers"
 import { Effect } from "effect"

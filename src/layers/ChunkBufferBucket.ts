@@ -2,7 +2,7 @@
  * `ChunkBuffer` that stores each chunk at once (mode store). Bytes are made once and sent until they are known to be
  * stored; a 412 is resolved by reading what is there (design 6.5).
  */
-import { zstdCompress, zstdDecompressSync } from "node:zlib"
+import { zstdDecompressSync } from "node:zlib"
 import { Clock, Effect, Layer } from "effect"
 import { chunkKey } from "../core/datafile/keys.ts"
 import { BodyReader, HeaderReader } from "../core/datafile/reader.ts"
@@ -10,6 +10,7 @@ import { FileCompression, FileKind } from "../core/datafile/types.ts"
 import { encodeChunk } from "../core/datafile/writer.ts"
 import type { Entry, LogRecord } from "../core/log/record.ts"
 import { catalog } from "../core/metrics/catalog.ts"
+import { chunkBody } from "./datafile/zstd.ts"
 import { ChunkBuffer, type ChunkToStore } from "../services/ChunkBuffer.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
@@ -48,15 +49,7 @@ export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | Nod
         stored: chunk.stored,
         compactionRevision: chunk.floor
       })
-      if (!encoded.compress) return Effect.succeed(encoded.bytes)
-      return Effect.callback<Uint8Array>((resume) => {
-        zstdCompress(encoded.bytes.subarray(encoded.headerBytes), (error, body) =>
-          resume(
-            error === null
-              ? Effect.succeed(Buffer.concat([encoded.bytes.subarray(0, encoded.headerBytes), body]))
-              : Effect.die(error)
-          ))
-      })
+      return chunkBody(encoded)
     }
 
     const resolve = (key: string, sent: Uint8Array, entries: ReadonlyArray<Entry>) =>

@@ -13,6 +13,7 @@ import { SnapshotWriter } from "../core/datafile/writer.ts"
 import { opRecord } from "../core/log/entry.ts"
 import type { LogRecord } from "../core/log/record.ts"
 import { cleanup, due, type Kept } from "../core/snapshot/rules.ts"
+import { compressOptions } from "./datafile/zstd.ts"
 import { LocalStore } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
@@ -113,7 +114,7 @@ export const layer: Layer.Layer<
         )
         const write = (bytes: Uint8Array) => Effect.tryPromise({ try: () => file.write(bytes), catch: failedOn(path) })
         yield* write(writer.header())
-        const zstd = createZstdCompress()
+        const zstd = createZstdCompress(compressOptions)
         const body = Effect.gen(function*() {
           yield* push(path, zstd, writer.records(source.ops.map((op, sub) => opRecord(facts, op, sub))))
           for (let done = false; !done;) {

@@ -161,6 +161,9 @@ export const layer: Layer.Layer<
         log.info("primary_preflight_stage_started", { stage: "preflight", term })
         status.setWaiting({ what: "the bucket's history to be read", until: undefined })
         const found = yield* history.read
+        for (const skipped of found.skippedTips) {
+          log.warn("bucket_tip_skipped", { key: skipped.key, index: skipped.tip.index, term: skipped.tip.term, lacks: skipped.brokenAt })
+        }
         if (found.highestTerm > term) {
           return yield* new Deposed({ term, by: `the bucket holds entries of term ${found.highestTerm}` })
         }

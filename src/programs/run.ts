@@ -12,6 +12,14 @@ import { daemon } from "./node.ts"
 const teardown = <E, A>(exit: Exit.Exit<A, E>, onExit: (code: number) => void): void =>
   onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
 
+/** The last word on standard error: why the program ended. */
+const report = (what: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.sync(() => {
+    if (Cause.hasInterruptsOnly(cause)) return
+    const error = Cause.squash(cause)
+    process.stderr.write(`${what}: ${error instanceof Error ? error.message : String(error)}\n`)
+  })
+
 const untilEnd = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const log = yield* Log
@@ -24,17 +32,11 @@ const untilEnd = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
 export const runDaemon = (settings: SettingsShape, warnings: ReadonlyArray<string>): void =>
   untilEnd(settings, warnings).pipe(
     Effect.provide(daemon(settings)),
-    Effect.tapCause((cause) =>
-      Effect.sync(() => {
-        if (Cause.hasInterruptsOnly(cause)) return
-        const error = Cause.squash(cause)
-        process.stderr.write(`netsy: stopped: ${error instanceof Error ? error.message : String(error)}\n`)
-      })
-    ),
+    Effect.tapCause(report("netsy: stopped")),
     NodeRuntime.runMain({ disableErrorReporting: true, teardown })
   )
 
 export const runInspect = async (argv: ReadonlyArray<string>): Promise<void> => {
   const { inspect } = await import("./inspect.ts")
-  NodeRuntime.runMain(inspect(argv), { disableErrorReporting: true, teardown })
+  NodeRuntime.runMain(inspect(argv).pipe(Effect.tapCause(report("netsy inspect"))), { disableErrorReporting: true, teardown })
 }

@@ -91,46 +91,55 @@ export interface StreamedBody {
   readonly open: () => Stream.Stream<Uint8Array, Error>
 }
 
-export class ObjectStore extends Context.Service<ObjectStore, {
-  /** `s3`, `directory`, `memory`, `gcs`. */
-  readonly provider: string
-  /** The whole object in memory. `range` is inclusive, as in HTTP. */
-  readonly get: (
-    key: string,
-    options?: { readonly range?: { readonly start: number; readonly end: number } }
-  ) => Effect.Effect<ObjectBody, ReadError>
-  /** The object as a stream of pieces, to be run once: it holds a connection or a file until then. */
-  readonly getStream: (key: string) => Effect.Effect<
-    { readonly body: Stream.Stream<Uint8Array, ReadError>; readonly etag: string; readonly size: number },
-    ReadError
-  >
-  readonly head: (key: string) => Effect.Effect<ObjectInfo, ReadError>
-  /** One attempt: a conditional write is never retried below this port, since only the caller knows what a 412 means then. */
-  readonly put: (key: string, body: Uint8Array, condition?: Condition) => Effect.Effect<{ readonly etag: string }, WriteError>
-  readonly putStream: (
-    key: string,
-    body: StreamedBody,
-    condition?: Condition
-  ) => Effect.Effect<{ readonly etag: string }, WriteError>
-  readonly copy: (from: string, to: string) => Effect.Effect<{ readonly etag: string }, ObjectStoreError>
-  /** Deleting what is not there succeeds. */
-  readonly delete: (key: string) => Effect.Effect<void, Unavailable | Denied>
-  /** At most `bulkDeleteMax` keys. Returns the keys that could not be deleted, with the reason. */
-  readonly deleteMany: (
-    keys: ReadonlyArray<string>
-  ) => Effect.Effect<ReadonlyArray<{ readonly key: string; readonly reason: string }>, Unavailable | Denied>
-  /** 0: the store has no bulk delete (`deleteMany` then deletes one by one). S3: 1000. */
-  readonly bulkDeleteMax: number
-  /** One page in ascending byte order of keys, at most 1000 keys. */
-  readonly list: (options: {
-    readonly prefix: string
-    readonly after?: string
-    readonly delimiter?: string
-    readonly limit?: number
-  }) => Effect.Effect<ListPage, Unavailable | Denied>
-  /**
-   * A lock that dies with this process, where the store has one (a directory on a local disk). True: taken, and no
-   * other process on this store holds it, until the scope closes. Undefined where there is no such thing (S3, GCS).
-   */
-  readonly exclusive: Effect.Effect<boolean, Unavailable | Denied, Scope.Scope> | undefined
-}>()("netsy/services/ObjectStore") {}
+export class ObjectStore extends Context.Service<
+  ObjectStore,
+  {
+    /** `s3`, `directory`, `memory`, `gcs`. */
+    readonly provider: string
+    /** The whole object in memory. `range` is inclusive, as in HTTP. */
+    readonly get: (
+      key: string,
+      options?: { readonly range?: { readonly start: number; readonly end: number } }
+    ) => Effect.Effect<ObjectBody, ReadError>
+    /** The object as a stream of pieces, to be run once: it holds a connection or a file until then. */
+    readonly getStream: (
+      key: string
+    ) => Effect.Effect<
+      { readonly body: Stream.Stream<Uint8Array, ReadError>; readonly etag: string; readonly size: number },
+      ReadError
+    >
+    readonly head: (key: string) => Effect.Effect<ObjectInfo, ReadError>
+    /** One attempt: a conditional write is never retried below this port, since only the caller knows what a 412 means then. */
+    readonly put: (
+      key: string,
+      body: Uint8Array,
+      condition?: Condition
+    ) => Effect.Effect<{ readonly etag: string }, WriteError>
+    readonly putStream: (
+      key: string,
+      body: StreamedBody,
+      condition?: Condition
+    ) => Effect.Effect<{ readonly etag: string }, WriteError>
+    readonly copy: (from: string, to: string) => Effect.Effect<{ readonly etag: string }, ObjectStoreError>
+    /** Deleting what is not there succeeds. */
+    readonly delete: (key: string) => Effect.Effect<void, Unavailable | Denied>
+    /** At most `bulkDeleteMax` keys. Returns the keys that could not be deleted, with the reason. */
+    readonly deleteMany: (
+      keys: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyArray<{ readonly key: string; readonly reason: string }>, Unavailable | Denied>
+    /** 0: the store has no bulk delete (`deleteMany` then deletes one by one). S3: 1000. */
+    readonly bulkDeleteMax: number
+    /** One page in ascending byte order of keys, at most 1000 keys. */
+    readonly list: (options: {
+      readonly prefix: string
+      readonly after?: string
+      readonly delimiter?: string
+      readonly limit?: number
+    }) => Effect.Effect<ListPage, Unavailable | Denied>
+    /**
+     * A lock that dies with this process, where the store has one (a directory on a local disk). True: taken, and no
+     * other process on this store holds it, until the scope closes. Undefined where there is no such thing (S3, GCS).
+     */
+    readonly exclusive: Effect.Effect<boolean, Unavailable | Denied, Scope.Scope> | undefined
+  }
+>()("netsy/services/ObjectStore") {}

@@ -42,6 +42,7 @@ export interface Bucket {
 const bucketName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 const keyBytesMax = 1024
 const internalFolder = ".dev-s3"
+const rememberedDeletesMax = 100_000
 const fsyncLater = promisify(fsync)
 
 const unquote = (etag: string): string =>
@@ -213,6 +214,7 @@ export class Storage {
     rmSync(path, { force: true })
     bucket.objects.delete(key)
     bucket.sorted = undefined
+    if (this.#deleted.size === rememberedDeletesMax) this.forgetDeletes()
     this.#deleted.set(`${bucketName}/${key}`, ++this.#sequence)
     this.#removeEmptyFolders(dirname(path), join(this.#dir, bucketName))
   }

@@ -34,7 +34,9 @@ const contenders = (options: BenchOptions): ReadonlyArray<Contender> => {
     Effect.flatMap(startDevS3(folder, latency), (storage) => startNetsy({ folder, storage, profile }))
   const etcd = findEtcd()
   return [
-    ...(etcd === undefined ? [] : [{ name: "etcd", title: "etcd", start: (folder: string) => startEtcd(etcd, folder) }]),
+    ...(etcd === undefined
+      ? []
+      : [{ name: "etcd", title: "etcd", start: (folder: string) => startEtcd(etcd, folder) }]),
     { name: "dir", title: "directory", start: (folder) => startNetsy({ folder, storage: directory, profile }) },
     { name: "s3", title: "dev-s3", start: overS3(undefined) },
     { name: "s3-28ms", title: "dev-s3, 28/80 ms", start: overS3(s3Latency) }
@@ -46,7 +48,9 @@ const say = (line: string): Effect.Effect<void> => Effect.sync(() => console.log
 const runContender = (contender: Contender, options: BenchOptions, folder: string) =>
   Effect.gen(function* () {
     const wanted = operations
-      .flatMap((operation) => inFlights.map((inFlight) => ({ operation, inFlight, name: `${contender.name}/${operation}/${inFlight}` })))
+      .flatMap((operation) =>
+        inFlights.map((inFlight) => ({ operation, inFlight, name: `${contender.name}/${operation}/${inFlight}` }))
+      )
       .filter((cell) => chosen(options.only, cell.name))
     const cells: Array<CellResult> = []
     if (wanted.length > 0) {

@@ -8,6 +8,7 @@ import { decodeRangeResponse } from "../../core/wire/codec/kv.ts"
 import { seededRandom } from "../dev-s3/faults.ts"
 import { census, connection, putMethod, putRequest, rangeMethod, rangeRequest } from "./connection.ts"
 import { BenchFailure } from "./failure.ts"
+import { leanConnection } from "./leanConnection.ts"
 import { closedLoops, measure, type Measured } from "./load.ts"
 import { cpuSeconds } from "./processes.ts"
 import type { Server } from "./servers.ts"
@@ -18,7 +19,7 @@ const keyBytes = 45
 const valueBytes = 256
 const valueCount = 64
 const preloadInFlight = 500
-/** grpc-js is fastest with few connections; more than this is more than two cores serve. */
+/** As many as two cores serve well; more of them make every server slower. */
 const connectionsMax = 4
 
 export type Operation = "put" | "get"
@@ -58,7 +59,7 @@ export const counted = <A extends { readonly answered: number }>(
   })
 
 const connections = (server: Server, count: number) =>
-  Effect.all(Array.from({ length: count }, () => connection(server.address)))
+  Effect.all(Array.from({ length: count }, () => leanConnection(server.port)))
 
 /** Puts every key once. */
 export const preload = (server: Server): Effect.Effect<void, BenchFailure> =>
@@ -72,7 +73,11 @@ export const preload = (server: Server): Effect.Effect<void, BenchFailure> =>
       next: () => (at < keys.length ? putRequest(keys[at++]!, anyOf(values)) : undefined),
       answered: () => undefined
     })
-    yield* counted(clients[0]!, Effect.map(puts, (answered) => ({ answered })))
+    const watcher = yield* connection(server.address)
+    yield* counted(
+      watcher,
+      Effect.map(puts, (answered) => ({ answered }))
+    )
   }).pipe(Effect.scoped)
 
 const judgeGet = (response: Buffer): string | undefined => {

@@ -1,5 +1,5 @@
-/** A grpc-js client that sends and receives bytes as they are, and the few etcd calls that the benchmark makes. */
-import { ChannelCredentials, Client, Metadata, type ServiceError } from "@grpc/grpc-js"
+/** The requests of the benchmark as bytes, and the few calls around the load, made with grpc-js. */
+import { ChannelCredentials, Client, Metadata } from "@grpc/grpc-js"
 import { Effect, type Scope } from "effect"
 import { emptyBytes } from "../../core/log/record.ts"
 import {
@@ -15,13 +15,6 @@ export const putMethod = "/etcdserverpb.KV/Put"
 export const rangeMethod = "/etcdserverpb.KV/Range"
 
 const same = (bytes: Buffer): Buffer => bytes
-
-export type Answered = (error: ServiceError | null, response: Buffer | undefined) => void
-
-/** The request is a Buffer, so that nothing is copied on the way. */
-export const send = (client: Client, method: string, request: Buffer, answered: Answered): void => {
-  client.makeUnaryRequest(method, same, same, request, new Metadata(), answered)
-}
 
 /** A connection of its own, closed with the scope. */
 export const connection = (address: string): Effect.Effect<Client, never, Scope.Scope> =>
@@ -65,18 +58,20 @@ export const rangeRequest = (key: Uint8Array, rangeEnd?: Uint8Array): Buffer =>
   )
 
 const unary = (client: Client, method: string, request: Buffer): Effect.Effect<Buffer, BenchFailure> =>
-  Effect.callback((resume) =>
-    send(client, method, request, (error, response) =>
+  Effect.callback((resume) => {
+    client.makeUnaryRequest(method, same, same, request, new Metadata(), (error, response) =>
       resume(
         error === null && response !== undefined
           ? Effect.succeed(response)
           : Effect.fail(new BenchFailure({ message: `${method}: ${error?.message ?? "no answer"}` }))
       )
     )
-  )
+  })
 
 /** Revision of the store and its number of keys. */
-export const census = (client: Client): Effect.Effect<{ readonly revision: number; readonly keys: number }, BenchFailure> =>
+export const census = (
+  client: Client
+): Effect.Effect<{ readonly revision: number; readonly keys: number }, BenchFailure> =>
   Effect.map(unary(client, rangeMethod, rangeRequest(everything, everything)), (response) => {
     const { header, count }: RangeResponse = decodeRangeResponse(response)
     return { revision: header?.revision ?? 0, keys: count }

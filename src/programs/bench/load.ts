@@ -4,17 +4,16 @@
  */
 // Measures wall-clock time: that is what a benchmark is for.
 // @effect-diagnostics globalTimersInEffect:off
-import type { Client } from "@grpc/grpc-js"
 import { Effect } from "effect"
-import { send } from "./connection.ts"
 import { BenchFailure } from "./failure.ts"
+import type { LeanConnection } from "./leanConnection.ts"
 
 /** No answer for so long means that the server hangs. */
 const stallMillis = 30_000
 const stallTickMillis = 1_000
 
 export interface LoopOptions {
-  readonly clients: ReadonlyArray<Client>
+  readonly clients: ReadonlyArray<LeanConnection>
   readonly inFlight: number
   readonly method: string
   /** The next request; undefined: that was all. */
@@ -37,7 +36,7 @@ export const closedLoops = (options: LoopOptions): Effect.Effect<number, BenchFa
       resume(result)
     }
     const fail = (message: string): void => finish(Effect.fail(new BenchFailure({ message: `${method}: ${message}` })))
-    const issue = (client: Client): void => {
+    const issue = (client: LeanConnection): void => {
       const request = next()
       if (request === undefined) {
         if (flying === 0 && !over) finish(Effect.succeed(done))
@@ -45,10 +44,10 @@ export const closedLoops = (options: LoopOptions): Effect.Effect<number, BenchFa
       }
       flying++
       const startedMillis = performance.now()
-      send(client, method, request, (error, response) => {
+      client.send(method, request, (response, problem) => {
         flying--
         if (over) return
-        if (error !== null || response === undefined) return fail(error?.message ?? "no answer")
+        if (response === undefined) return fail(problem)
         done++
         lastAnswerMillis = performance.now()
         const wrong = answered(response, startedMillis, lastAnswerMillis)
@@ -79,7 +78,7 @@ export interface Measured {
 }
 
 export interface MeasureOptions {
-  readonly clients: ReadonlyArray<Client>
+  readonly clients: ReadonlyArray<LeanConnection>
   readonly inFlight: number
   readonly method: string
   readonly request: () => Buffer

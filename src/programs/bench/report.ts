@@ -46,7 +46,18 @@ const ratioTo = (etcd: Group | undefined, cell: CellResult): string => {
   return same === undefined ? "" : `${(cell.opsPerSecond / same.opsPerSecond).toFixed(2)} ×`
 }
 
-const heads = ["store", "call", "in flight", "ops/s", "p50 ms", "p99 ms", "PUT/s to bucket", "server CPU", "generator CPU", "to etcd"]
+const heads = [
+  "store",
+  "call",
+  "in flight",
+  "ops/s",
+  "p50 ms",
+  "p99 ms",
+  "PUT/s to bucket",
+  "server CPU",
+  "generator CPU",
+  "to etcd"
+]
 
 const cellsTable = (report: Report): string => {
   const etcd = report.groups.find((group) => group.name === "etcd")

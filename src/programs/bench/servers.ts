@@ -110,7 +110,10 @@ export const startNetsy = (options: NetsyOptions): Effect.Effect<Server, BenchFa
 export const directory: Storage = { word: "dir:./data", env: {} }
 
 /** dev-s3 as a process of its own; `latency` as for its flag, e.g. `28ms,80ms`. */
-export const startDevS3 = (folder: string, latency: string | undefined): Effect.Effect<Storage, BenchFailure, Scope.Scope> =>
+export const startDevS3 = (
+  folder: string,
+  latency: string | undefined
+): Effect.Effect<Storage, BenchFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const port = yield* freePort
     mkdirSync(folder, { recursive: true })

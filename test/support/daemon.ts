@@ -75,7 +75,9 @@ export const freePorts = async (count: number): Promise<ReadonlyArray<number>> =
 }
 
 const makeCertificates = async (directory: string): Promise<void> => {
-  await promisify(execFile)(join(root, "scripts/dev/certs.sh"), [], { env: { ...process.env, NETSY_CERTS_DIR: directory } })
+  await promisify(execFile)(join(root, "scripts/dev/certs.sh"), [], {
+    env: { ...process.env, NETSY_CERTS_DIR: directory }
+  })
 }
 
 interface Command {

@@ -23,7 +23,7 @@ const retryMaxMillis = 1_000
 
 export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | NodeStatus | Log | Metrics> = Layer.effect(
   ChunkBuffer,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const objects = yield* ObjectStore
     const settings = yield* Settings
     const status = yield* NodeStatus
@@ -68,7 +68,7 @@ export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | Nod
       )
 
     const store = (chunk: ChunkToStore): Effect.Effect<"stored" | "taken"> =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const last = chunk.entries[chunk.entries.length - 1]!
         const key = chunkKey(last.index)
         const body = yield* encode(chunk)

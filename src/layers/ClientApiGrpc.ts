@@ -47,6 +47,9 @@ export const layer = (
         stream: api.stream,
         maxReceiveBytes: settings.limits.maxRequestBytes + grpcOverheadBytes,
         metrics: makeGrpcMetrics(yield* Metrics, yield* Clock.Clock),
+        trace: log.debugging
+          ? (method, direction, bytes) => log.debug("stream_message", { component: "client", method, direction, bytes })
+          : undefined,
         broken: (method, error) => supervisor.fail(`client api ${method}`, error)
       })
       const http1 = makeHttp1(options.http1 ?? notFound)
@@ -60,6 +63,7 @@ export const layer = (
         firstBytesMillis: options.firstBytesMillis ?? 10_000,
         stopMillis,
         http2: grpc.take,
+        isQuiet: grpc.isQuiet,
         http1: http1.take,
         stop: () => {
           grpc.stop(stopMillis)

@@ -12,7 +12,7 @@ const sweepKeys = 1_000
 
 export const layer: Layer.Layer<Compactor, never, LocalStore | Supervisor | Log | Metrics> = Layer.effect(
   Compactor,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const local = yield* LocalStore
     const supervisor = yield* Supervisor
     const log = yield* Log
@@ -23,7 +23,7 @@ export const layer: Layer.Layer<Compactor, never, LocalStore | Supervisor | Log 
     /** Floors only grow, so whoever comes later covers those before it; bounded by the Compact calls in flight. */
     let tasks: Array<CompactionTask> = []
 
-    const run = Effect.gen(function*() {
+    const run = Effect.gen(function* () {
       for (;;) {
         yield* wake.await
         wake.closeUnsafe()

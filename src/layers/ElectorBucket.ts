@@ -14,7 +14,15 @@ import {
   showNode,
   storeElection
 } from "../core/election/arbiter.ts"
-import { decodeLock, encodeLock, lockKey, lockRenewAloneMillis, lockTimeoutMillis, mayTake } from "../core/election/lock.ts"
+import {
+  decodeLock,
+  encodeLock,
+  lockKey,
+  lockRenewAloneMillis,
+  lockTimeoutMillis,
+  mayTake
+} from "../core/election/lock.ts"
+import { isoTime } from "../core/isoTime.ts"
 import { ElectionImpossible, Elector } from "../services/Elector.ts"
 import { History } from "../services/History.ts"
 import { LocalStore } from "../services/LocalStore.ts"
@@ -38,10 +46,14 @@ export interface ElectorOptions {
 
 export const layer = (
   options: ElectorOptions
-): Layer.Layer<Elector, never, ObjectStore | LocalStore | Membership | History | Settings | NodeStatus | Supervisor | Log> =>
+): Layer.Layer<
+  Elector,
+  never,
+  ObjectStore | LocalStore | Membership | History | Settings | NodeStatus | Supervisor | Log
+> =>
   Layer.effect(
     Elector,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const store = yield* ObjectStore
       const local = yield* LocalStore
       const membership = yield* Membership
@@ -78,7 +90,7 @@ export const layer = (
       )
 
       /** One attempt to hold the lock: renews our own, takes a free one. Says who holds it otherwise. */
-      const tryLock = Effect.gen(function*() {
+      const tryLock = Effect.gen(function* () {
         const found = yield* readLock
         let condition: Condition = { ifAbsent: true }
         if (found !== undefined) {
@@ -95,28 +107,31 @@ export const layer = (
       })
 
       const writeLock = (condition: Condition) =>
-        store.put(
-          lockKey,
-          encodeLock(
-            { leaderId: settings.nodeId, leaderAddr: settings.advertise.election },
-            new Date(clock.currentTimeMillisUnsafe()).toISOString()
-          ),
-          condition
-        ).pipe(
-          Effect.map((put): string => {
-            lockEtag = put.etag
-            setLeader(true)
-            return settings.nodeId
-          }),
-          Effect.catchTag(["PreconditionFailed", "Conflict", "Unavailable"], (error) =>
-            Effect.sync((): string => {
-              lockEtag = undefined
-              log.warn("elector_lock_failed", { key: lockKey, error: error.message })
-              return "unknown"
-            }))
-        )
+        store
+          .put(
+            lockKey,
+            encodeLock(
+              { leaderId: settings.nodeId, leaderAddr: settings.advertise.election },
+              isoTime(clock.currentTimeMillisUnsafe())
+            ),
+            condition
+          )
+          .pipe(
+            Effect.map((put): string => {
+              lockEtag = put.etag
+              setLeader(true)
+              return settings.nodeId
+            }),
+            Effect.catchTag(["PreconditionFailed", "Conflict", "Unavailable"], (error) =>
+              Effect.sync((): string => {
+                lockEtag = undefined
+                log.warn("elector_lock_failed", { key: lockKey, error: error.message })
+                return "unknown"
+              })
+            )
+          )
 
-      const holdLock = Effect.gen(function*() {
+      const holdLock = Effect.gen(function* () {
         for (;;) {
           yield* Effect.sleep(lockRenewAloneMillis)
           const holder = lockEtag === undefined ? yield* tryLock : yield* writeLock({ ifMatch: lockEtag })
@@ -127,7 +142,7 @@ export const layer = (
         }
       })
 
-      const acquire = Effect.gen(function*() {
+      const acquire = Effect.gen(function* () {
         for (;;) {
           const holder = yield* tryLock.pipe(
             Effect.catchTag("Unavailable", (error) => {
@@ -147,12 +162,17 @@ export const layer = (
         }
         status.setWaiting(undefined)
         // Being without the bucket for a while is reported by those who need it; the lock is simply tried again.
-        yield* supervisor.spawn(
-          "elector-lock",
-          holdLock.pipe(Effect.catchTag(["Unavailable", "Denied"], (error) =>
-            Effect.sync(() => log.warn("elector_lock_failed", { key: lockKey, error: error.message }))
-          ), Effect.forever)
-        ).pipe(Effect.provideService(Scope.Scope, scope))
+        yield* supervisor
+          .spawn(
+            "elector-lock",
+            holdLock.pipe(
+              Effect.catchTag(["Unavailable", "Denied"], (error) =>
+                Effect.sync(() => log.warn("elector_lock_failed", { key: lockKey, error: error.message }))
+              ),
+              Effect.forever
+            )
+          )
+          .pipe(Effect.provideService(Scope.Scope, scope))
       })
 
       const readArbiter = store.get(arbiterKey).pipe(
@@ -166,12 +186,12 @@ export const layer = (
       )
 
       /** The bucket's own lock, where it has one: taken once, held until this process ends. */
-      const proveOldProcessDead = Effect.gen(function*() {
+      const proveOldProcessDead = Effect.gen(function* () {
         if (store.exclusive === undefined) return false
         return yield* store.exclusive.pipe(Effect.provideService(Scope.Scope, scope))
       })
 
-      const electOnce = Effect.gen(function*() {
+      const electOnce = Effect.gen(function* () {
         const found = yield* readArbiter
         const current = found?.arbiter
         if (current?.mode === "quorum") {
@@ -183,7 +203,12 @@ export const layer = (
         // The proof counts from after the arbiter was read, and only by a process that does not reign (design 6.3).
         const sameDatabase = current !== undefined && sameNode(current.primary, membership.self())
         const provedDead = current !== undefined && !current.resigned && (sameDatabase || (yield* proveOldProcessDead))
-        const verdict = storeElection(current, found === undefined ? 0 : seenAt(arbiterKey, found.etag), nowMillis(), provedDead)
+        const verdict = storeElection(
+          current,
+          found === undefined ? 0 : seenAt(arbiterKey, found.etag),
+          nowMillis(),
+          provedDead
+        )
         if (verdict.kind === "wait") {
           status.setWaiting({
             what: `the lease of ${showNode(current!.primary)}, Primary of term ${current!.term}, to end`,
@@ -207,15 +232,18 @@ export const layer = (
         return yield* store.put(arbiterKey, encodeArbiter(next), condition).pipe(
           Effect.map((put): Won => ({ arbiter: next, etag: put.etag })),
           Effect.catchTag(["PreconditionFailed", "Conflict", "Unavailable"], (error) =>
-            Effect.gen(function*() {
+            Effect.gen(function* () {
               log.warn("election_stage_completed", { stage: "arbiter_write", error: error.message })
               yield* Effect.sleep(retryMillis)
               const now = yield* readArbiter
               // Whoever wrote it: if the arbiter names this node in the term we wanted, that term is ours.
-              return now !== undefined && now.arbiter.term === next.term && sameNode(now.arbiter.primary, membership.self())
+              return now !== undefined &&
+                now.arbiter.term === next.term &&
+                sameNode(now.arbiter.primary, membership.self())
                 ? { arbiter: now.arbiter, etag: now.etag }
                 : undefined
-            }))
+            })
+          )
         )
       })
 
@@ -224,17 +252,24 @@ export const layer = (
         effect.pipe(
           Effect.tapError((error) =>
             Effect.sync(() => {
-              if (error instanceof Unavailable) status.setWaiting({ what: `the bucket: ${error.message}`, until: undefined })
+              if (error instanceof Unavailable)
+                status.setWaiting({ what: `the bucket: ${error.message}`, until: undefined })
             })
           ),
           Effect.retry({ while: (error) => error instanceof Unavailable, schedule: Schedule.spaced(retryMillis) }),
           Effect.catchIf(
             (error) => error instanceof MembershipInvalid,
-            (error) => Effect.fail(new ElectionImpossible({ key: (error as MembershipInvalid).key, reason: (error as MembershipInvalid).reason }))
+            (error) =>
+              Effect.fail(
+                new ElectionImpossible({
+                  key: (error as MembershipInvalid).key,
+                  reason: (error as MembershipInvalid).reason
+                })
+              )
           )
         )
 
-      const elect = Effect.gen(function*() {
+      const elect = Effect.gen(function* () {
         yield* untilReachable(membership.register)
         yield* acquire
         yield* untilReachable(membership.allocate)
@@ -247,23 +282,29 @@ export const layer = (
           )
           if (won !== undefined) {
             status.setWaiting(undefined)
-            log.info("election_completed", { role: "primary", elected_node_id: won.arbiter.primary.nodeId, term: won.arbiter.term })
+            log.info("election_completed", {
+              role: "primary",
+              elected_node_id: won.arbiter.primary.nodeId,
+              term: won.arbiter.term
+            })
             return won
           }
         }
       })
 
-      const resign = Effect.gen(function*() {
+      const resign = Effect.gen(function* () {
         if (!leader || lockEtag === undefined) return
         setLeader(false)
-        yield* store.put(
-          lockKey,
-          encodeLock({ leaderId: settings.nodeId, leaderAddr: settings.advertise.election }, undefined),
-          { ifMatch: lockEtag }
-        ).pipe(
-          Effect.timeoutOption(resignTimeoutMillis),
-          Effect.catch((error) => Effect.sync(() => log.warn("elector_resign_failed", { key: lockKey, error: error.message })))
-        )
+        yield* store
+          .put(lockKey, encodeLock({ leaderId: settings.nodeId, leaderAddr: settings.advertise.election }, undefined), {
+            ifMatch: lockEtag
+          })
+          .pipe(
+            Effect.timeoutOption(resignTimeoutMillis),
+            Effect.catch((error) =>
+              Effect.sync(() => log.warn("elector_resign_failed", { key: lockKey, error: error.message }))
+            )
+          )
       })
 
       return Elector.of({ isLeader: () => leader, elect, resign })

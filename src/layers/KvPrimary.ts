@@ -3,9 +3,8 @@
  * Entered synchronously; the only fiber is the one that reads superseded values from the disk.
  */
 import { Effect, Layer, Queue } from "effect"
-import { opEntry } from "../core/log/entry.ts"
+import { entryBytes, opEntry } from "../core/log/entry.ts"
 import { decodeOp, encodeOp } from "../core/log/op.ts"
-import { entryBytes } from "../core/log/entry.ts"
 import type { Entry, LogRecord } from "../core/log/record.ts"
 import { checkCompact } from "../core/mvcc/compact.ts"
 import { keyString } from "../core/mvcc/keys.ts"
@@ -45,7 +44,7 @@ export const layer: Layer.Layer<
   Replicator | LocalStore | WatchHub | Compactor | Snapshotter | Settings | NodeStatus | Supervisor
 > = Layer.effect(
   Kv,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const replicator = yield* Replicator
     const local = yield* LocalStore
     const hub = yield* WatchHub
@@ -71,7 +70,7 @@ export const layer: Layer.Layer<
       }
     }
 
-    const coldReader = Effect.gen(function*() {
+    const coldReader = Effect.gen(function* () {
       for (;;) {
         const jobs = yield* Queue.takeBetween(cold, 1, coldJobsTogether)
         const wanted = jobs.flatMap((job) => job.versions.map((v) => ({ key: v.key, revision: v.modRevision })))
@@ -94,7 +93,12 @@ export const layer: Layer.Layer<
     })
 
     /** Applies what was evaluated at head and appends it; `done` when it is committed. */
-    const write = (next: NextPosition, records: ReadonlyArray<LogRecord>, done: () => void, failed: (e: EtcdError) => void): void => {
+    const write = (
+      next: NextPosition,
+      records: ReadonlyArray<LogRecord>,
+      done: () => void,
+      failed: (e: EtcdError) => void
+    ): void => {
       for (let i = 0; i < records.length; i++) store.apply(records[i]!)
       replicator.append({ index: next.index, term: next.term, revision: store.headRevision, records }, { done, failed })
     }
@@ -131,7 +135,12 @@ export const layer: Layer.Layer<
       })
 
     /** A Txn's answer: when its records or what it read are committed, and its superseded values are read. */
-    const answerTxn = (outcome: TxnOutcome, revision: number, reply: Reply<TxnResponse>, wait: (ready: () => void) => void): void => {
+    const answerTxn = (
+      outcome: TxnOutcome,
+      revision: number,
+      reply: Reply<TxnResponse>,
+      wait: (ready: () => void) => void
+    ): void => {
       let values: ReadonlyArray<Uint8Array | undefined> | undefined = outcome.cold.length === 0 ? [] : undefined
       let ready = false
       const finish = (): void => {
@@ -177,7 +186,8 @@ export const layer: Layer.Layer<
         if (outcome.records.length === 0) {
           const index = replicator.headIndex()
           return answerTxn(outcome, outcome.readRevision, reply, (ready) =>
-            replicator.whenReadable(index, { done: ready, failed: reply.fail }))
+            replicator.whenReadable(index, { done: ready, failed: reply.fail })
+          )
         }
         const revision = store.headRevision + 1
         answerTxn(outcome, revision, reply, (ready) => write(next, outcome.records, ready, reply.fail))
@@ -228,7 +238,7 @@ export const layer: Layer.Layer<
       hub.publish(entry.revision, changes)
     }
 
-    const load = Effect.gen(function*() {
+    const load = Effect.gen(function* () {
       const view = yield* local.view(Number.MAX_SAFE_INTEGER)
       const legacy = new LegacyFloor()
       let floor = local.opened.floor > 0 ? local.opened.floor : -1
@@ -266,7 +276,10 @@ export const layer: Layer.Layer<
             term: status.term(),
             revision: store.committedRevision,
             floor: store.floor,
-            ops: store.compactRevision > 0 ? [encodeOp({ kind: "compaction", revision: store.compactRevision, physical: false })] : []
+            ops:
+              store.compactRevision > 0
+                ? [encodeOp({ kind: "compaction", revision: store.compactRevision, physical: false })]
+                : []
           })
         })
       },
@@ -296,7 +309,12 @@ export const layer: Layer.Layer<
           const outcome = evaluatePut(store, request, context(next))
           if (isEtcdError(outcome)) return refuse(reply, outcome)
           const revision = store.headRevision + 1
-          write(next, outcome.records, () => reply.succeed({ ...outcome.response, header: status.header(revision) }), reply.fail)
+          write(
+            next,
+            outcome.records,
+            () => reply.succeed({ ...outcome.response, header: status.header(revision) }),
+            reply.fail
+          )
         }),
       deleteRange: (request, reply) =>
         guarded(reply, () => {

@@ -6,7 +6,7 @@ import { Settings } from "../services/Settings.ts"
 
 export const layer: Layer.Layer<Leadership, never, Elector | Settings> = Layer.effect(
   Leadership,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const elector = yield* Elector
     const settings = yield* Settings
     return Leadership.of({

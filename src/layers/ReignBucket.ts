@@ -4,7 +4,14 @@
  */
 import { Clock, Deferred, Effect, Layer, type Scope, Semaphore } from "effect"
 import { assert } from "../core/assert.ts"
-import { type Arbiter, arbiterKey, decodeArbiter, encodeArbiter, judgeUnknownCas, showNode } from "../core/election/arbiter.ts"
+import {
+  type Arbiter,
+  arbiterKey,
+  decodeArbiter,
+  encodeArbiter,
+  judgeUnknownCas,
+  showNode
+} from "../core/election/arbiter.ts"
 import { Log } from "../services/Log.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import { ObjectStore } from "../services/ObjectStore.ts"
@@ -21,12 +28,10 @@ export interface ReignOptions {
   readonly leaseMillis: number
 }
 
-export const layer = (
-  options: ReignOptions
-): Layer.Layer<Reign, never, ObjectStore | Supervisor | Log | NodeStatus> =>
+export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectStore | Supervisor | Log | NodeStatus> =>
   Layer.effect(
     Reign,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const store = yield* ObjectStore
       const supervisor = yield* Supervisor
       const log = yield* Log
@@ -55,7 +60,7 @@ export const layer = (
 
       /** One CAS and, when its outcome is unknown, reads until it is known that this process is deposed, landed, or must write again. */
       const write = (change: Partial<Arbiter>): Effect.Effect<void, Deposed> =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           let delay = retryMinMillis
           for (;;) {
             assert(own !== undefined, "a term must be begun before it is renewed")
@@ -83,7 +88,8 @@ export const layer = (
             if (found !== undefined) {
               const verdict = judgeUnknownCas(found.arbiter, { term: own.term, counter: next.counter })
               if (verdict === "deposed") {
-                if (found.arbiter.resigned && found.arbiter.term === own.term) return yield* end("this process has resigned")
+                if (found.arbiter.resigned && found.arbiter.term === own.term)
+                  return yield* end("this process has resigned")
                 return yield* end(`${showNode(found.arbiter.primary)} reigns in term ${found.arbiter.term}`)
               }
               etag = found.etag
@@ -107,31 +113,33 @@ export const layer = (
         onRenewed()
       }
 
-      const readBack: Effect.Effect<{ readonly arbiter: Arbiter; readonly etag: string } | undefined> = store.get(arbiterKey).pipe(
-        Effect.map((object) => {
-          const arbiter = decodeArbiter(object.body)
-          if (typeof arbiter !== "string") return { arbiter, etag: object.etag }
-          log.error("arbiter_unreadable", { key: arbiterKey, error: arbiter })
-          return undefined
-        }),
-        Effect.catch((error) =>
-          Effect.sync(() => {
-            log.warn("arbiter_read_failed", { error: error.message })
+      const readBack: Effect.Effect<{ readonly arbiter: Arbiter; readonly etag: string } | undefined> = store
+        .get(arbiterKey)
+        .pipe(
+          Effect.map((object) => {
+            const arbiter = decodeArbiter(object.body)
+            if (typeof arbiter !== "string") return { arbiter, etag: object.etag }
+            log.error("arbiter_unreadable", { key: arbiterKey, error: arbiter })
             return undefined
-          })
+          }),
+          Effect.catch((error) =>
+            Effect.sync(() => {
+              log.warn("arbiter_read_failed", { error: error.message })
+              return undefined
+            })
+          )
         )
-      )
 
       /** A renewal that hangs longer than the lease is as good as failed; its outcome is read back by the next one. */
       const renew = write({})
 
       const begin = (won: Won): Effect.Effect<void, Deposed, Scope.Scope> =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           assert(own === undefined || ended, "a term is begun once")
           own = won.arbiter
           etag = won.etag
           yield* renew
-          const loop = Effect.gen(function*() {
+          const loop = Effect.gen(function* () {
             for (;;) {
               yield* Effect.sleep(Math.max(10, options.leaseMillis / 3))
               if (ended || resigning) return yield* Effect.never
@@ -150,7 +158,7 @@ export const layer = (
         return Math.abs(clock.currentTimeMillisUnsafe() - now - wallMinusMonotonic) <= clockDriftMaxMillis
       }
 
-      const resign = Effect.gen(function*() {
+      const resign = Effect.gen(function* () {
         if (own === undefined || ended || resigning) return
         resigning = true
         leaseEnd = Number.NEGATIVE_INFINITY

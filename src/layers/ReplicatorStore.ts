@@ -38,7 +38,7 @@ export const layer: Layer.Layer<
   Elector | Reign | Takeover | LocalStore | ChunkBuffer | Settings | NodeStatus | Supervisor | Log | Metrics
 > = Layer.effect(
   Replicator,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const elector = yield* Elector
     const reign = yield* Reign
     const takeover = yield* Takeover
@@ -111,7 +111,7 @@ export const layer: Layer.Layer<
       return Math.min(gatherMaxMillis, median / 10)
     }
 
-    const batcher = Effect.gen(function*() {
+    const batcher = Effect.gen(function* () {
       for (;;) {
         yield* work.await
         work.closeUnsafe()
@@ -129,10 +129,16 @@ export const layer: Layer.Layer<
 
     /** Stores one batch; a key that a dead branch has taken makes it end elsewhere, behind another no-op. */
     const storeBatch = (p: Pipeline, batch: Batch) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         let entries: ReadonlyArray<Entry> = batch.entries
         for (;;) {
-          const outcome = yield* chunks.store({ entries, prevTerm: batch.prevTerm, term, stored: p.storedIndex, floor: machine!.floor() })
+          const outcome = yield* chunks.store({
+            entries,
+            prevTerm: batch.prevTerm,
+            term,
+            stored: p.storedIndex,
+            floor: machine!.floor()
+          })
           if (outcome === "stored") return
           log.warn("chunk_key_taken", { index: entries[entries.length - 1]!.index })
           const noop = noopEntry({ ...position(p), revision: lastRevision })
@@ -142,7 +148,7 @@ export const layer: Layer.Layer<
         }
       })
 
-    const writer = Effect.gen(function*() {
+    const writer = Effect.gen(function* () {
       for (;;) {
         const batch = yield* Queue.take(toStore)
         const p = pipeline!
@@ -155,7 +161,7 @@ export const layer: Layer.Layer<
       }
     })
 
-    const persister = Effect.gen(function*() {
+    const persister = Effect.gen(function* () {
       for (;;) {
         const batches = yield* Queue.takeBetween(toPersist, 1, 64)
         const entries = batches.length === 1 ? batches[0]!.entries : batches.flatMap((b) => b.entries)
@@ -165,12 +171,13 @@ export const layer: Layer.Layer<
       }
     })
 
-    const expirer = Effect.gen(function*() {
+    const expirer = Effect.gen(function* () {
       for (;;) {
         yield* Effect.sleep(expiryTickMillis)
         const now = nowMillis()
         const expired = waiters.expire(now, errors.requestTimedOut) + readers.expire(now, errors.requestTimedOut)
-        if (expired > 0) log.warn("requests_timed_out", { count: expired, head: pipeline?.headIndex, commit: pipeline?.commitIndex })
+        if (expired > 0)
+          log.warn("requests_timed_out", { count: expired, head: pipeline?.headIndex, commit: pipeline?.commitIndex })
         let oldest = Number.POSITIVE_INFINITY
         for (const since of closedAt.values()) if (since < oldest) oldest = since
         status.setTrouble(
@@ -217,10 +224,14 @@ export const layer: Layer.Layer<
     }
 
     const start = (m: StateMachine) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const aside = local.opened.setAside
         if (aside !== undefined) log.error("local_db_set_aside", { path: aside.path, reason: aside.reason })
-        log.info("local_db_initialized", { path: local.path, last_index: local.opened.last.index, incarnation: local.opened.incarnation })
+        log.info("local_db_initialized", {
+          path: local.path,
+          last_index: local.opened.last.index,
+          incarnation: local.opened.incarnation
+        })
         const won = yield* elector.elect
         term = won.arbiter.term
         status.setPrimary("starting")
@@ -240,7 +251,10 @@ export const layer: Layer.Layer<
         for (let i = 1; i <= putWriters; i++) yield* supervisor.spawn(`chunk-writer-${i}`, writer)
         yield* supervisor.spawn("batcher", batcher)
         yield* supervisor.spawn("request-expiry", expirer)
-        yield* supervisor.spawn("reign-watch", reign.over.pipe(Effect.tapCause(() => Effect.sync(() => stop(errors.requestTimedOut)))))
+        yield* supervisor.spawn(
+          "reign-watch",
+          reign.over.pipe(Effect.tapCause(() => Effect.sync(() => stop(errors.requestTimedOut))))
+        )
         reign.onRenewed(advance)
         accepting = true
         m.active(begun)
@@ -249,12 +263,16 @@ export const layer: Layer.Layer<
         yield* Effect.addFinalizer(() => drain)
       })
 
-    const drain = Effect.gen(function*() {
+    const drain = Effect.gen(function* () {
       accepting = false
       status.setPrimary("draining")
       const startedAt = nowMillis()
       log.info("drain_started", {})
-      while (pipeline !== undefined && pipeline.commitIndex < pipeline.headIndex && nowMillis() - startedAt < drainTimeoutMillis) {
+      while (
+        pipeline !== undefined &&
+        pipeline.commitIndex < pipeline.headIndex &&
+        nowMillis() - startedAt < drainTimeoutMillis
+      ) {
         yield* Effect.sleep(10)
       }
       const clean = pipeline === undefined || pipeline.commitIndex === pipeline.headIndex

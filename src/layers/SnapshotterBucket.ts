@@ -34,7 +34,7 @@ export const layer: Layer.Layer<
   LocalStore | ObjectStore | Reign | Settings | Supervisor | Log | Metrics
 > = Layer.effect(
   Snapshotter,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const local = yield* LocalStore
     const objects = yield* ObjectStore
     const reign = yield* Reign
@@ -87,89 +87,111 @@ export const layer: Layer.Layer<
 
     /** Header, then records and footer through zstd, into `path`. */
     const writeFile = (path: string, source: SnapshotSource) =>
-      Effect.scoped(Effect.gen(function*() {
-        const view = yield* Effect.acquireRelease(local.view(source.index), (v) => v.close)
-        if (begun!.source().floor !== source.floor) {
-          // The view may lack versions that a snapshot with the older floor has to hold.
-          return yield* new SnapshotFailed({ path, reason: "a compaction came between; it is tried again" })
-        }
-        const millis = clock.currentTimeMillisUnsafe()
-        const seconds = Math.floor(millis / 1000)
-        const createdAt = { seconds, nanos: (millis - seconds * 1000) * 1_000_000 }
-        const facts = { index: source.index, term: source.term, revision: source.revision, leaderId: settings.nodeId, createdAt }
-        const writer = new SnapshotWriter({
-          leaderId: settings.nodeId,
-          createdAt,
-          term: source.term,
-          compactionRevision: source.floor,
-          lastIndex: source.index,
-          lastTerm: source.term,
-          revision: source.revision,
-          recordsCount: source.ops.length + view.changeCount,
-          compress: true
-        })
-        const file = yield* Effect.acquireRelease(
-          Effect.tryPromise({ try: () => open(path, "wx", 0o600), catch: failedOn(path) }),
-          (handle) => Effect.promise(() => handle.close())
-        )
-        const write = (bytes: Uint8Array) => Effect.tryPromise({ try: () => file.write(bytes), catch: failedOn(path) })
-        yield* write(writer.header())
-        const zstd = createZstdCompress(compressOptions)
-        const body = Effect.gen(function*() {
-          yield* push(path, zstd, writer.records(source.ops.map((op, sub) => opRecord(facts, op, sub))))
-          for (let done = false; !done;) {
-            const page = yield* view.next(pageRecords, pageBytes)
-            done = page.done
-            const changes = page.records.filter((record: LogRecord) => record.op === undefined)
-            if (changes.length > 0) yield* push(path, zstd, writer.records(changes))
+      Effect.scoped(
+        Effect.gen(function* () {
+          const view = yield* Effect.acquireRelease(local.view(source.index), (v) => v.close)
+          if (begun!.source().floor !== source.floor) {
+            // The view may lack versions that a snapshot with the older floor has to hold.
+            return yield* new SnapshotFailed({ path, reason: "a compaction came between; it is tried again" })
           }
-          yield* push(path, zstd, writer.footer())
-          zstd.end()
+          const millis = clock.currentTimeMillisUnsafe()
+          const seconds = Math.floor(millis / 1000)
+          const createdAt = { seconds, nanos: (millis - seconds * 1000) * 1_000_000 }
+          const facts = {
+            index: source.index,
+            term: source.term,
+            revision: source.revision,
+            leaderId: settings.nodeId,
+            createdAt
+          }
+          const writer = new SnapshotWriter({
+            leaderId: settings.nodeId,
+            createdAt,
+            term: source.term,
+            compactionRevision: source.floor,
+            lastIndex: source.index,
+            lastTerm: source.term,
+            revision: source.revision,
+            recordsCount: source.ops.length + view.changeCount,
+            compress: true
+          })
+          const file = yield* Effect.acquireRelease(
+            Effect.tryPromise({ try: () => open(path, "wx", 0o600), catch: failedOn(path) }),
+            (handle) => Effect.promise(() => handle.close())
+          )
+          const write = (bytes: Uint8Array) =>
+            Effect.tryPromise({ try: () => file.write(bytes), catch: failedOn(path) })
+          yield* write(writer.header())
+          const zstd = createZstdCompress(compressOptions)
+          const body = Effect.gen(function* () {
+            yield* push(path, zstd, writer.records(source.ops.map((op, sub) => opRecord(facts, op, sub))))
+            for (let done = false; !done;) {
+              const page = yield* view.next(pageRecords, pageBytes)
+              done = page.done
+              const changes = page.records.filter((record: LogRecord) => record.op === undefined)
+              if (changes.length > 0) yield* push(path, zstd, writer.records(changes))
+            }
+            yield* push(path, zstd, writer.footer())
+            zstd.end()
+          })
+          const drain = Stream.fromAsyncIterable(zstd as AsyncIterable<Uint8Array>, failedOn(path)).pipe(
+            Stream.runForEach(write)
+          )
+          yield* Effect.all([body, drain], { concurrency: 2, discard: true }).pipe(
+            Effect.ensuring(Effect.sync(() => zstd.destroy()))
+          )
         })
-        const drain = Stream.fromAsyncIterable(zstd as AsyncIterable<Uint8Array>, failedOn(path)).pipe(Stream.runForEach(write))
-        yield* Effect.all([body, drain], { concurrency: 2, discard: true }).pipe(Effect.ensuring(Effect.sync(() => zstd.destroy())))
-      }))
+      )
 
     const push = (path: string, zstd: ReturnType<typeof createZstdCompress>, bytes: Uint8Array) =>
       Effect.callback<void, SnapshotFailed>((resume) => {
         // The writer's buffer is its own: the compressor takes it over.
-        zstd.write(bytes, (error) => resume(error === null || error === undefined ? Effect.void : Effect.fail(failedOn(path)(error))))
+        zstd.write(bytes, (error) =>
+          resume(error === null || error === undefined ? Effect.void : Effect.fail(failedOn(path)(error)))
+        )
       })
 
     const takeFrom = (source: SnapshotSource) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const startedAt = clock.currentTimeMillisUnsafe()
         const key = snapshotKey(source.index)
         const path = join(settings.dataDir, `snapshot_${source.index}_${startedAt}.netsy.tmp`)
-        const size = yield* Effect.gen(function*() {
+        const size = yield* Effect.gen(function* () {
           yield* writeFile(path, source)
           const size = (yield* Effect.tryPromise({ try: () => stat(path), catch: failedOn(path) })).size
-          yield* objects.putStream(
-            key,
-            {
-              size,
-              open: () => Stream.fromAsyncIterable(createReadStream(path) as AsyncIterable<Uint8Array>, failedOn(path))
-            },
-            { ifAbsent: true }
-          ).pipe(
-            // Never overwritten: one at this index, by us or by another reign, serves as well.
-            Effect.catchTag("PreconditionFailed", () => Effect.sync(() => log.info("snapshot_exists", { key })))
-          )
+          yield* objects
+            .putStream(
+              key,
+              {
+                size,
+                open: () =>
+                  Stream.fromAsyncIterable(createReadStream(path) as AsyncIterable<Uint8Array>, failedOn(path))
+              },
+              { ifAbsent: true }
+            )
+            .pipe(
+              // Never overwritten: one at this index, by us or by another reign, serves as well.
+              Effect.catchTag("PreconditionFailed", () => Effect.sync(() => log.info("snapshot_exists", { key })))
+            )
           return size
-        }).pipe(
-          Effect.ensuring(Effect.promise(() => unlink(path).catch(() => {})))
-        )
+        }).pipe(Effect.ensuring(Effect.promise(() => unlink(path).catch(() => {}))))
         takenAt = clock.currentTimeMillisUnsafe()
         last = { index: source.index, bytes: size, atMillis: takenAt }
         const took = takenAt - startedAt
         creations.inc({ result: "success" })
         creationSeconds.observe(took / 1000, { result: "success" })
-        log.info("snapshot_completed", { key, index: source.index, revision: source.revision, bytes: size, duration_ms: took })
+        log.info("snapshot_completed", {
+          key,
+          index: source.index,
+          revision: source.revision,
+          bytes: size,
+          duration_ms: took
+        })
         return key
       })
 
     const listAll = (prefix: string) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const objectsFound: Array<ObjectInfo> = []
         let after: string | undefined
         do {
@@ -180,12 +202,13 @@ export const layer: Layer.Layer<
         return objectsFound
       })
 
-    const direct = settings.snapshot.cleanupStrategy === "direct" ||
+    const direct =
+      settings.snapshot.cleanupStrategy === "direct" ||
       (settings.snapshot.cleanupStrategy === "auto" && objects.bulkDeleteMax > 0)
 
     /** Chunk keys to delete, in batches: by listing, or computed for every index (both as in netsy-1x.md 11.4). */
     const chunkBatches = (upTo: number, size: number) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         if (direct && cleanedUpTo > 0) {
           const batches: Array<Array<string>> = []
           for (let from = cleanedUpTo + 1; from <= upTo; from += size) {
@@ -204,7 +227,7 @@ export const layer: Layer.Layer<
         return batches
       })
 
-    const cleanUp = Effect.gen(function*() {
+    const cleanUp = Effect.gen(function* () {
       const snapshots: Array<Kept> = (yield* listAll(snapshotsPrefix))
         .flatMap((o) => {
           const at = indexOfKey(o.key)
@@ -213,7 +236,10 @@ export const layer: Layer.Layer<
         .sort((a, b) => a.index - b.index)
       const plan = cleanup(snapshots, settings.snapshot, clock.currentTimeMillisUnsafe())
       if (plan.chunksUpTo <= cleanedUpTo && plan.snapshots.length === 0) return
-      const size = Math.max(1, Math.min(settings.snapshot.cleanupBatchSize, objects.bulkDeleteMax || settings.snapshot.cleanupBatchSize))
+      const size = Math.max(
+        1,
+        Math.min(settings.snapshot.cleanupBatchSize, objects.bulkDeleteMax || settings.snapshot.cleanupBatchSize)
+      )
       const batches = plan.chunksUpTo > cleanedUpTo ? yield* chunkBatches(plan.chunksUpTo, size) : []
       batches.push(plan.snapshots.map(snapshotKey))
       let failed = 0
@@ -241,7 +267,7 @@ export const layer: Layer.Layer<
       })
     })
 
-    const run = Effect.gen(function*() {
+    const run = Effect.gen(function* () {
       for (;;) {
         yield* wake.await
         wake.closeUnsafe()

@@ -8,7 +8,7 @@ import { Replicator } from "../services/Replicator.ts"
 import { WatchHub } from "../services/WatchHub.ts"
 
 export const layer: Layer.Layer<never, never, Kv | WatchHub | Replicator | LocalStore | Metrics> = Layer.effectDiscard(
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const kv = yield* Kv
     const hub = yield* WatchHub
     const replicator = yield* Replicator
@@ -24,7 +24,9 @@ export const layer: Layer.Layer<never, never, Kv | WatchHub | Replicator | Local
       name: "netsy_primary_object_storage_revision",
       help: "Highest log index known to be in the bucket."
     })
-    metrics.counter(catalog.localDbRebuilds).inc({ reason: "integrity_check_failed" }, local.opened.setAside === undefined ? 0 : 1)
+    metrics
+      .counter(catalog.localDbRebuilds)
+      .inc({ reason: "integrity_check_failed" }, local.opened.setAside === undefined ? 0 : 1)
     metrics.onScrape(() => {
       const stats = hub.stats()
       latest.set(kv.headRevision())

@@ -26,7 +26,7 @@ export const layer: Layer.Layer<
   History | LocalStore | ChunkBuffer | Reign | Settings | NodeStatus | Log
 > = Layer.effect(
   Takeover,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const history = yield* History
     const local = yield* LocalStore
     const chunks = yield* ChunkBuffer
@@ -43,7 +43,7 @@ export const layer: Layer.Layer<
     }
 
     const settle = (found: BucketHistory) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const own = local.opened
         const questions = adopt(
           { last: own.last, firstIndex: own.firstIndex, commitIndex: own.commitIndex },
@@ -56,7 +56,7 @@ export const layer: Layer.Layer<
       })
 
     const restore = (found: BucketHistory) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const startedAt = clock.currentTimeMillisUnsafe()
         log.info("local_db_rebuild_started", { reason: "restore", snapshot: found.snapshot?.key ?? "none" })
         yield* local.clear
@@ -78,7 +78,7 @@ export const layer: Layer.Layer<
 
     /** Rows of a Netsy 1.x database that the bucket lacks become entries of this term. */
     const importRows = (head: { index: number; term: number; revision: number }, term: number) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         let { index, revision } = head
         for (;;) {
           const rows = yield* local.readImported(revision + 1, importPageRecords)
@@ -102,8 +102,14 @@ export const layer: Layer.Layer<
       })
 
     /** Uploads `from` … head in order. A key that a dead branch has taken is avoided by ending the chunk elsewhere. */
-    const upload = (from: number, head: Entry, term: number, prevTermOf: (index: number) => Effect.Effect<number, LocalStoreFailed>, taken: Set<number>) =>
-      Effect.gen(function*() {
+    const upload = (
+      from: number,
+      head: Entry,
+      term: number,
+      prevTermOf: (index: number) => Effect.Effect<number, LocalStoreFailed>,
+      taken: Set<number>
+    ) =>
+      Effect.gen(function* () {
         let next = from
         let last = head
         while (next <= last.index) {
@@ -114,16 +120,24 @@ export const layer: Layer.Layer<
             // Every index of this page ends a dead chunk: go on to the first free one behind it.
             const longer = yield* entriesUntilFree(next, last.index, taken)
             if (longer === undefined) {
-              last = noopEntry({ index: last.index + 1, term, revision: last.revision, leaderId: settings.nodeId, createdAt: createdAt() })
+              last = noopEntry({
+                index: last.index + 1,
+                term,
+                revision: last.revision,
+                leaderId: settings.nodeId,
+                createdAt: createdAt()
+              })
               yield* local.append([last], 0)
               continue
             }
-            if ((yield* storeChunk(longer, term, next, prevTermOf)) === "stored") next = longer[longer.length - 1]!.index + 1
+            if ((yield* storeChunk(longer, term, next, prevTermOf)) === "stored")
+              next = longer[longer.length - 1]!.index + 1
             else taken.add(longer[longer.length - 1]!.index)
             continue
           }
           const entries = end === page.length ? page : page.slice(0, end)
-          if ((yield* storeChunk(entries, term, next, prevTermOf)) === "stored") next = entries[entries.length - 1]!.index + 1
+          if ((yield* storeChunk(entries, term, next, prevTermOf)) === "stored")
+            next = entries[entries.length - 1]!.index + 1
           else taken.add(entries[entries.length - 1]!.index)
         }
         return last
@@ -135,13 +149,13 @@ export const layer: Layer.Layer<
       first: number,
       prevTermOf: (index: number) => Effect.Effect<number, LocalStoreFailed>
     ) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const prevTerm = first === 1 ? 0 : yield* prevTermOf(first - 1)
         return yield* chunks.store({ entries, prevTerm, term, stored: first - 1, floor: local.opened.floor })
       })
 
     const entriesUntilFree = (from: number, last: number, taken: ReadonlySet<number>) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const entries: Array<Entry> = []
         for (let index = from; index <= last;) {
           const page = yield* local.entries(index, chunkEntriesMax, chunkBytesMax)
@@ -155,14 +169,19 @@ export const layer: Layer.Layer<
       })
 
     const run = (options: { readonly term: number; readonly load: Effect.Effect<void, LocalStoreFailed> }) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { term } = options
         const startedAt = clock.currentTimeMillisUnsafe()
         log.info("primary_preflight_stage_started", { stage: "preflight", term })
         status.setWaiting({ what: "the bucket's history to be read", until: undefined })
         const found = yield* history.read
         for (const skipped of found.skippedTips) {
-          log.warn("bucket_tip_skipped", { key: skipped.key, index: skipped.tip.index, term: skipped.tip.term, lacks: skipped.brokenAt })
+          log.warn("bucket_tip_skipped", {
+            key: skipped.key,
+            index: skipped.tip.index,
+            term: skipped.tip.term,
+            lacks: skipped.brokenAt
+          })
         }
         if (found.highestTerm > term) {
           return yield* new Deposed({ term, by: `the bucket holds entries of term ${found.highestTerm}` })
@@ -175,8 +194,7 @@ export const layer: Layer.Layer<
           if (local.opened.firstIndex > stored + 1) {
             return yield* new HistoryBroken({
               key: "chunks/",
-              reason:
-                `the bucket ends at index ${stored}, and the local log, which is newer, begins at index ${local.opened.firstIndex}: entries between them are missing`
+              reason: `the bucket ends at index ${stored}, and the local log, which is newer, begins at index ${local.opened.firstIndex}: entries between them are missing`
             })
           }
         } else {
@@ -198,9 +216,10 @@ export const layer: Layer.Layer<
         const imported = yield* importRows(head, term)
         if (local.opened.imported !== undefined) yield* local.importDone
         const facts = { term, leaderId: settings.nodeId, createdAt: createdAt() }
-        const noop = imported.index === 0
-          ? firstEntry(facts)
-          : noopEntry({ ...facts, index: imported.index + 1, revision: imported.revision })
+        const noop =
+          imported.index === 0
+            ? firstEntry(facts)
+            : noopEntry({ ...facts, index: imported.index + 1, revision: imported.revision })
         yield* local.append([noop], 0)
         yield* options.load
         status.setWaiting({ what: "the bucket to take what it lacks", until: undefined })
@@ -220,9 +239,10 @@ export const layer: Layer.Layer<
           head: { index: last.index, term: last.term },
           revision: last.revision,
           floor: Math.max(local.opened.floor, snapshot?.floor ?? 0),
-          snapshot: snapshot === undefined
-            ? undefined
-            : { index: snapshot.last.index, bytes: snapshot.size, atMillis: snapshot.lastModified },
+          snapshot:
+            snapshot === undefined
+              ? undefined
+              : { index: snapshot.last.index, bytes: snapshot.size, atMillis: snapshot.lastModified },
           chunkBytes: found.chunkBytes
         }
       }).pipe(Effect.raceFirst(reign.over))

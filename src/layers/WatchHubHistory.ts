@@ -31,7 +31,7 @@ const stepsPerInterval = 50
 
 export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Settings | Supervisor> = Layer.effect(
   WatchHub,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* LocalStore
     const status = yield* NodeStatus
     const settings = yield* Settings
@@ -52,7 +52,7 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
     })
 
     /** Fills in what `prev_kv` needs; cuts the batch after the revision with which it passes `batchBytes`. */
-    const readPrevious = Effect.fnUntraced(function*(batch: EventBatch, served: ReadonlyArray<Watch>) {
+    const readPrevious = Effect.fnUntraced(function* (batch: EventBatch, served: ReadonlyArray<Watch>) {
       const positions = new Set<number>()
       for (const watch of served) {
         if (!watch.wantsPrevious) continue
@@ -84,15 +84,19 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
       }
     })
 
-    const readHistory = Effect.fnUntraced(function*(from: number, to: number) {
+    const readHistory = Effect.fnUntraced(function* (from: number, to: number) {
       const records = yield* store.changes(from, to, batchBytes)
       // Without records the stretch holds nothing for watches; else it may have been cut after the last one.
       const last = records.at(-1)?.revision ?? to
       assert(last >= from && last <= to, `history from ${from} to ${to} has revision ${last}`)
-      return new EventBatch(from, last, records.map((record) => ({ record, previous: undefined })))
+      return new EventBatch(
+        from,
+        last,
+        records.map((record) => ({ record, previous: undefined }))
+      )
     })
 
-    const serveAll = Effect.fnUntraced(function*(batch: EventBatch, served: ReadonlyArray<Watch>) {
+    const serveAll = Effect.fnUntraced(function* (batch: EventBatch, served: ReadonlyArray<Watch>) {
       let work = 0
       for (const watch of served) {
         work += watchWork + watches.serve(watch, batch)
@@ -103,7 +107,7 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
     })
 
     // A compaction during the read may take rows below the new floor out of the batch: whoever needed them has ended.
-    const catchUp = Effect.gen(function*() {
+    const catchUp = Effect.gen(function* () {
       for (;;) {
         behind.closeUnsafe()
         const wanted = watches.wanted()
@@ -124,7 +128,7 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
 
     const stepMillis = settings.watch.progressIntervalMillis / stepsPerInterval
     const drawSteps = (): number => stepsPerInterval + Math.floor(random.nextDoubleUnsafe() * 5)
-    const progress = Effect.gen(function*() {
+    const progress = Effect.gen(function* () {
       for (;;) {
         notified.closeUnsafe()
         if (!watches.hasNotified) yield* notified.await

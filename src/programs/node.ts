@@ -12,6 +12,7 @@ import * as CompactorLocal from "../layers/CompactorLocal.ts"
 import * as ElectionHttp from "../layers/ElectionHttp.ts"
 import * as ElectorBucket from "../layers/ElectorBucket.ts"
 import * as HealthHttp from "../layers/HealthHttp.ts"
+import * as HeartbeatLocal from "../layers/HeartbeatLocal.ts"
 import * as HistoryBucket from "../layers/HistoryBucket.ts"
 import * as IdentityPlain from "../layers/IdentityPlain.ts"
 import * as IdentityTls from "../layers/IdentityTls.ts"
@@ -51,7 +52,7 @@ const leaseOf = (settings: SettingsShape): number =>
 /** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
 export const node = (settings: SettingsShape) =>
   KvPrimary.layer.pipe(
-    (kv) => Layer.provideMerge(StateMetrics.layer, kv),
+    (kv) => Layer.provideMerge(Layer.mergeAll(StateMetrics.layer, HeartbeatLocal.layer), kv),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorStore.layer),
     Layer.provideMerge(TakeoverBucket.layer),
@@ -91,4 +92,3 @@ export const daemon = (settings: SettingsShape) => {
     Layer.provideMerge(base(settings))
   )
 }
-

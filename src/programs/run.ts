@@ -13,15 +13,17 @@ const teardown = <E, A>(exit: Exit.Exit<A, E>, onExit: (code: number) => void): 
   onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
 
 /** The last word on standard error: why the program ended. */
-const report = (what: string) => (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.sync(() => {
-    if (Cause.hasInterruptsOnly(cause)) return
-    const error = Cause.squash(cause)
-    process.stderr.write(`${what}: ${error instanceof Error ? error.message : String(error)}\n`)
-  })
+const report =
+  (what: string) =>
+  (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+    Effect.sync(() => {
+      if (Cause.hasInterruptsOnly(cause)) return
+      const error = Cause.squash(cause)
+      process.stderr.write(`${what}: ${error instanceof Error ? error.message : String(error)}\n`)
+    })
 
 const untilEnd = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const log = yield* Log
     const { address } = yield* ClientListener
     for (const warning of warnings) log.warn("configuration", { warning })
@@ -38,5 +40,8 @@ export const runDaemon = (settings: SettingsShape, warnings: ReadonlyArray<strin
 
 export const runInspect = async (argv: ReadonlyArray<string>): Promise<void> => {
   const { inspect } = await import("./inspect.ts")
-  NodeRuntime.runMain(inspect(argv).pipe(Effect.tapCause(report("netsy inspect"))), { disableErrorReporting: true, teardown })
+  NodeRuntime.runMain(inspect(argv).pipe(Effect.tapCause(report("netsy inspect"))), {
+    disableErrorReporting: true,
+    teardown
+  })
 }

@@ -18,10 +18,13 @@ export interface ChunkToStore {
   readonly floor: number
 }
 
-export class ChunkBuffer extends Context.Service<ChunkBuffer, {
-  /**
-   * Never fails: an unknown outcome is tried again and read back until it is known. `taken`: the key belongs to a dead
-   * branch; the entries must go into a chunk that ends at another index.
-   */
-  readonly store: (chunk: ChunkToStore) => Effect.Effect<"stored" | "taken">
-}>()("netsy/services/ChunkBuffer") {}
+export class ChunkBuffer extends Context.Service<
+  ChunkBuffer,
+  {
+    /**
+     * Never fails: an unknown outcome is tried again and read back until it is known. `taken`: the key belongs to a dead
+     * branch; the entries must go into a chunk that ends at another index.
+     */
+    readonly store: (chunk: ChunkToStore) => Effect.Effect<"stored" | "taken">
+  }
+>()("netsy/services/ChunkBuffer") {}

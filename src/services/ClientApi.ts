@@ -37,10 +37,13 @@ export interface StreamIn {
 
 export type MethodKind = "unary" | "serverStream" | "bidi"
 
-export class ClientApi extends Context.Service<ClientApi, {
-  /** Full gRPC paths, e.g. `/etcdserverpb.KV/Range`, with their kind; everything known, implemented or not. */
-  readonly methods: ReadonlyMap<string, MethodKind>
-  /** Unknown and not implemented methods fail with Unimplemented. Malformed bytes fail with a clear InvalidArgument. */
-  readonly unary: (method: string, request: Uint8Array, context: CallContext, reply: UnaryReply) => void
-  readonly stream: (method: string, context: CallContext, out: StreamOut) => StreamIn
-}>()("netsy/services/ClientApi") {}
+export class ClientApi extends Context.Service<
+  ClientApi,
+  {
+    /** Full gRPC paths, e.g. `/etcdserverpb.KV/Range`, with their kind; everything known, implemented or not. */
+    readonly methods: ReadonlyMap<string, MethodKind>
+    /** Unknown and not implemented methods fail with Unimplemented. Malformed bytes fail with a clear InvalidArgument. */
+    readonly unary: (method: string, request: Uint8Array, context: CallContext, reply: UnaryReply) => void
+    readonly stream: (method: string, context: CallContext, out: StreamOut) => StreamIn
+  }
+>()("netsy/services/ClientApi") {}

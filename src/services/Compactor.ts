@@ -10,7 +10,10 @@ export interface CompactionTask {
   readonly done: () => void
 }
 
-export class Compactor extends Context.Service<Compactor, {
-  /** Returns at once. Tasks run one after the other; a task below a floor that is done already is done at once. */
-  readonly request: (task: CompactionTask) => void
-}>()("netsy/services/Compactor") {}
+export class Compactor extends Context.Service<
+  Compactor,
+  {
+    /** Returns at once. Tasks run one after the other; a task below a floor that is done already is done at once. */
+    readonly request: (task: CompactionTask) => void
+  }
+>()("netsy/services/Compactor") {}

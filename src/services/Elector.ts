@@ -18,11 +18,14 @@ export class ElectionImpossible extends Schema.TaggedError<ElectionImpossible>()
   }
 }
 
-export class Elector extends Context.Service<Elector, {
-  /** Holds the lock at this moment, as far as this node knows. */
-  readonly isLeader: () => boolean
-  /** Waits until this node holds the lock, is a member, and has been made Primary of a new term. */
-  readonly elect: Effect.Effect<Won, ElectionImpossible | HistoryBroken | LocalStoreFailed | Denied | Unavailable>
-  /** Gives the lock back; best effort, bounded in time. */
-  readonly resign: Effect.Effect<void>
-}>()("netsy/services/Elector") {}
+export class Elector extends Context.Service<
+  Elector,
+  {
+    /** Holds the lock at this moment, as far as this node knows. */
+    readonly isLeader: () => boolean
+    /** Waits until this node holds the lock, is a member, and has been made Primary of a new term. */
+    readonly elect: Effect.Effect<Won, ElectionImpossible | HistoryBroken | LocalStoreFailed | Denied | Unavailable>
+    /** Gives the lock back; best effort, bounded in time. */
+    readonly resign: Effect.Effect<void>
+  }
+>()("netsy/services/Elector") {}

@@ -56,8 +56,11 @@ export interface BucketHistory {
   readonly entriesAfter: (index: number) => Stream.Stream<ReadonlyArray<Entry>, HistoryError>
 }
 
-export class History extends Context.Service<History, {
-  readonly read: Effect.Effect<BucketHistory, HistoryError>
-  /** Highest term in any header, on the path or not; 0 for an empty bucket. */
-  readonly highestTerm: Effect.Effect<number, HistoryError>
-}>()("netsy/services/History") {}
+export class History extends Context.Service<
+  History,
+  {
+    readonly read: Effect.Effect<BucketHistory, HistoryError>
+    /** Highest term in any header, on the path or not; 0 for an empty bucket. */
+    readonly highestTerm: Effect.Effect<number, HistoryError>
+  }
+>()("netsy/services/History") {}

@@ -23,21 +23,24 @@ export interface Reply<A> {
   readonly fail: (error: EtcdError) => void
 }
 
-export class Kv extends Context.Service<Kv, {
-  readonly range: (request: RangeRequest, reply: Reply<RangeResponse>) => void
-  readonly put: (request: PutRequest, reply: Reply<PutResponse>) => void
-  readonly deleteRange: (request: DeleteRangeRequest, reply: Reply<DeleteRangeResponse>) => void
-  readonly txn: (request: TxnRequest, reply: Reply<TxnResponse>) => void
-  readonly compact: (request: CompactionRequest, reply: Reply<{ readonly header: ResponseHeader }>) => void
-  /** Calls back when everything acknowledged so far may be read here (a linearizable read of nothing). */
-  readonly barrier: (reply: Reply<{ readonly revision: number }>) => void
-  /** Newest revision that may be shown. */
-  readonly revision: () => number
-  /** Newest revision assigned, committed or not. */
-  readonly headRevision: () => number
-  /** Compaction revision, 0 when never compacted. */
-  readonly floor: () => number
-  /** Log positions, for Status: last assigned and last committed. */
-  readonly head: () => number
-  readonly commitIndex: () => number
-}>()("netsy/services/Kv") {}
+export class Kv extends Context.Service<
+  Kv,
+  {
+    readonly range: (request: RangeRequest, reply: Reply<RangeResponse>) => void
+    readonly put: (request: PutRequest, reply: Reply<PutResponse>) => void
+    readonly deleteRange: (request: DeleteRangeRequest, reply: Reply<DeleteRangeResponse>) => void
+    readonly txn: (request: TxnRequest, reply: Reply<TxnResponse>) => void
+    readonly compact: (request: CompactionRequest, reply: Reply<{ readonly header: ResponseHeader }>) => void
+    /** Calls back when everything acknowledged so far may be read here (a linearizable read of nothing). */
+    readonly barrier: (reply: Reply<{ readonly revision: number }>) => void
+    /** Newest revision that may be shown. */
+    readonly revision: () => number
+    /** Newest revision assigned, committed or not. */
+    readonly headRevision: () => number
+    /** Compaction revision, 0 when never compacted. */
+    readonly floor: () => number
+    /** Log positions, for Status: last assigned and last committed. */
+    readonly head: () => number
+    readonly commitIndex: () => number
+  }
+>()("netsy/services/Kv") {}

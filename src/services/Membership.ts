@@ -15,16 +15,19 @@ export class MembershipInvalid extends Schema.TaggedError<MembershipInvalid>()("
   }
 }
 
-export class Membership extends Context.Service<Membership, {
-  /** This node as (node id, incarnation); settled by `register`. */
-  readonly self: () => NodeName
-  /**
-   * Writes this node's registration. A disk that was put back to an older state is recognised here by its start
-   * counter and gets a new incarnation.
-   */
-  readonly register: Effect.Effect<void, MembershipInvalid | LocalStoreFailed | Denied | Unavailable>
-  /** Elector only: gives every registered node a member id; returns this node's. */
-  readonly allocate: Effect.Effect<bigint, MembershipInvalid | Denied | Unavailable>
-  /** For MemberList; ascending by member id. */
-  readonly members: () => ReadonlyArray<Member>
-}>()("netsy/services/Membership") {}
+export class Membership extends Context.Service<
+  Membership,
+  {
+    /** This node as (node id, incarnation); settled by `register`. */
+    readonly self: () => NodeName
+    /**
+     * Writes this node's registration. A disk that was put back to an older state is recognised here by its start
+     * counter and gets a new incarnation.
+     */
+    readonly register: Effect.Effect<void, MembershipInvalid | LocalStoreFailed | Denied | Unavailable>
+    /** Elector only: gives every registered node a member id; returns this node's. */
+    readonly allocate: Effect.Effect<bigint, MembershipInvalid | Denied | Unavailable>
+    /** For MemberList; ascending by member id. */
+    readonly members: () => ReadonlyArray<Member>
+  }
+>()("netsy/services/Membership") {}

@@ -17,29 +17,32 @@ export interface Waiting {
   readonly until: number | undefined
 }
 
-export class NodeStatus extends Context.Service<NodeStatus, {
-  /** FNV-1a 64 of the cluster's name. */
-  readonly clusterId: bigint
-  readonly memberId: () => bigint
-  /** Member id of the Primary; 0n when there is none. */
-  readonly leaderMemberId: () => bigint
-  readonly term: () => number
-  readonly health: () => HealthState
-  readonly elector: () => ElectorState
-  readonly primary: () => PrimaryState
-  readonly waiting: () => Waiting | undefined
-  /** Reasons for being degraded, each one sentence. */
-  readonly troubles: () => ReadonlyArray<string>
-  /** A full header of rules H1–H5 with this revision. */
-  readonly header: (revision: number) => ResponseHeader
+export class NodeStatus extends Context.Service<
+  NodeStatus,
+  {
+    /** FNV-1a 64 of the cluster's name. */
+    readonly clusterId: bigint
+    readonly memberId: () => bigint
+    /** Member id of the Primary; 0n when there is none. */
+    readonly leaderMemberId: () => bigint
+    readonly term: () => number
+    readonly health: () => HealthState
+    readonly elector: () => ElectorState
+    readonly primary: () => PrimaryState
+    readonly waiting: () => Waiting | undefined
+    /** Reasons for being degraded, each one sentence. */
+    readonly troubles: () => ReadonlyArray<string>
+    /** A full header of rules H1–H5 with this revision. */
+    readonly header: (revision: number) => ResponseHeader
 
-  readonly setMember: (memberId: bigint) => void
-  readonly setTerm: (term: number, leaderMemberId: bigint) => void
-  /** Loading until the first time; then follows `setTrouble`. */
-  readonly setLoaded: () => void
-  readonly setElector: (state: ElectorState) => void
-  readonly setPrimary: (state: PrimaryState) => void
-  readonly setWaiting: (waiting: Waiting | undefined) => void
-  /** Undefined removes the trouble of that name; a node with troubles is degraded, without it is healthy again. */
-  readonly setTrouble: (name: string, sentence: string | undefined) => void
-}>()("netsy/services/NodeStatus") {}
+    readonly setMember: (memberId: bigint) => void
+    readonly setTerm: (term: number, leaderMemberId: bigint) => void
+    /** Loading until the first time; then follows `setTrouble`. */
+    readonly setLoaded: () => void
+    readonly setElector: (state: ElectorState) => void
+    readonly setPrimary: (state: PrimaryState) => void
+    readonly setWaiting: (waiting: Waiting | undefined) => void
+    /** Undefined removes the trouble of that name; a node with troubles is degraded, without it is healthy again. */
+    readonly setTrouble: (name: string, sentence: string | undefined) => void
+  }
+>()("netsy/services/NodeStatus") {}

@@ -21,20 +21,23 @@ export interface Won {
   readonly etag: string
 }
 
-export class Reign extends Context.Service<Reign, {
-  /**
-   * Starts to hold the term that was won: renews until the scope closes. Succeeds when the first renewal is known to
-   * have landed; a new Primary has no lease before.
-   */
-  readonly begin: (won: Won) => Effect.Effect<void, Deposed, Scope.Scope>
-  /** May entries be committed and linearizable reads be served at this moment? */
-  readonly mayAcknowledge: () => boolean
-  /** 0 before `begin`. */
-  readonly term: () => number
-  /** Called after each renewal that landed. One listener. */
-  readonly onRenewed: (listener: () => void) => void
-  /** Fails with the reason once this term is over. */
-  readonly over: Effect.Effect<never, Deposed>
-  /** Writes `resigned` and acknowledges nothing from sending it on. Best effort, bounded in time. */
-  readonly resign: Effect.Effect<void>
-}>()("netsy/services/Reign") {}
+export class Reign extends Context.Service<
+  Reign,
+  {
+    /**
+     * Starts to hold the term that was won: renews until the scope closes. Succeeds when the first renewal is known to
+     * have landed; a new Primary has no lease before.
+     */
+    readonly begin: (won: Won) => Effect.Effect<void, Deposed, Scope.Scope>
+    /** May entries be committed and linearizable reads be served at this moment? */
+    readonly mayAcknowledge: () => boolean
+    /** 0 before `begin`. */
+    readonly term: () => number
+    /** Called after each renewal that landed. One listener. */
+    readonly onRenewed: (listener: () => void) => void
+    /** Fails with the reason once this term is over. */
+    readonly over: Effect.Effect<never, Deposed>
+    /** Writes `resigned` and acknowledges nothing from sending it on. Best effort, bounded in time. */
+    readonly resign: Effect.Effect<void>
+  }
+>()("netsy/services/Reign") {}

@@ -40,20 +40,23 @@ export interface StateMachine {
 
 export type StartError = ElectionImpossible | HistoryBroken | LocalStoreFailed | Denied | Unavailable | Deposed
 
-export class Replicator extends Context.Service<Replicator, {
-  /** Gets elected, takes over the bucket's history, commits this term's no-op. Succeeds when the node is Active. */
-  readonly start: (machine: StateMachine) => Effect.Effect<void, StartError, Scope.Scope>
-  /** Where the next entry goes, or why none is accepted now. */
-  readonly next: () => NextPosition | EtcdError
-  /** Appends the entry that was made for `next()`; the waiter is told when it is committed, or that its fate is unknown. */
-  readonly append: (entry: Entry, waiter: Waiter) => void
-  /**
-   * A linearizable read of everything up to `index`: done once that is committed and the right to serve reads held after
-   * this call. At once where possible.
-   */
-  readonly whenReadable: (index: number, waiter: Waiter) => void
-  readonly headIndex: () => number
-  readonly commitIndex: () => number
-  /** Every index up to this is known to be in the bucket. */
-  readonly storedIndex: () => number
-}>()("netsy/services/Replicator") {}
+export class Replicator extends Context.Service<
+  Replicator,
+  {
+    /** Gets elected, takes over the bucket's history, commits this term's no-op. Succeeds when the node is Active. */
+    readonly start: (machine: StateMachine) => Effect.Effect<void, StartError, Scope.Scope>
+    /** Where the next entry goes, or why none is accepted now. */
+    readonly next: () => NextPosition | EtcdError
+    /** Appends the entry that was made for `next()`; the waiter is told when it is committed, or that its fate is unknown. */
+    readonly append: (entry: Entry, waiter: Waiter) => void
+    /**
+     * A linearizable read of everything up to `index`: done once that is committed and the right to serve reads held after
+     * this call. At once where possible.
+     */
+    readonly whenReadable: (index: number, waiter: Waiter) => void
+    readonly headIndex: () => number
+    readonly commitIndex: () => number
+    /** Every index up to this is known to be in the bucket. */
+    readonly storedIndex: () => number
+  }
+>()("netsy/services/Replicator") {}

@@ -34,11 +34,14 @@ export interface SnapshotBegin {
   readonly chunkBytes: number
 }
 
-export class Snapshotter extends Context.Service<Snapshotter, {
-  /** From now on this node is Active. */
-  readonly begin: (options: SnapshotBegin) => void
-  /** A batch was committed up to `index`; `bytes` of records. Synchronous, cheap. */
-  readonly committed: (index: number, bytes: number) => void
-  /** Takes one now and returns its key; used by tests and operators. */
-  readonly take: Effect.Effect<string, SnapshotFailed | LocalStoreFailed | ObjectStoreError>
-}>()("netsy/services/Snapshotter") {}
+export class Snapshotter extends Context.Service<
+  Snapshotter,
+  {
+    /** From now on this node is Active. */
+    readonly begin: (options: SnapshotBegin) => void
+    /** A batch was committed up to `index`; `bytes` of records. Synchronous, cheap. */
+    readonly committed: (index: number, bytes: number) => void
+    /** Takes one now and returns its key; used by tests and operators. */
+    readonly take: Effect.Effect<string, SnapshotFailed | LocalStoreFailed | ObjectStoreError>
+  }
+>()("netsy/services/Snapshotter") {}

@@ -12,14 +12,17 @@ export class TaskEnded extends Schema.TaggedError<TaskEnded>()("TaskEnded", {
   }
 }
 
-export class Supervisor extends Context.Service<Supervisor, {
-  /** Forks `body` into the caller's scope at once, so that it stops before what it depends on. */
-  readonly spawn: <E, R>(
-    task: string,
-    body: Effect.Effect<unknown, E, R>
-  ) => Effect.Effect<void, never, R | Scope.Scope>
-  /** Ends the process with this reason, for synchronous code that finds an invariant broken. */
-  readonly fail: (task: string, cause: unknown) => void
-  /** Never succeeds; fails with the first task that ended. */
-  readonly ended: Effect.Effect<never, TaskEnded>
-}>()("netsy/services/Supervisor") {}
+export class Supervisor extends Context.Service<
+  Supervisor,
+  {
+    /** Forks `body` into the caller's scope at once, so that it stops before what it depends on. */
+    readonly spawn: <E, R>(
+      task: string,
+      body: Effect.Effect<unknown, E, R>
+    ) => Effect.Effect<void, never, R | Scope.Scope>
+    /** Ends the process with this reason, for synchronous code that finds an invariant broken. */
+    readonly fail: (task: string, cause: unknown) => void
+    /** Never succeeds; fails with the first task that ended. */
+    readonly ended: Effect.Effect<never, TaskEnded>
+  }
+>()("netsy/services/Supervisor") {}

@@ -16,13 +16,16 @@ export interface TakenOver {
   readonly chunkBytes: number
 }
 
-export class Takeover extends Context.Service<Takeover, {
-  /**
-   * Reads the bucket, takes over what is higher in log order, appends this term's no-op, loads the state machine,
-   * uploads what the bucket lacks and waits until the no-op may be committed.
-   */
-  readonly run: (options: {
-    readonly term: number
-    readonly load: Effect.Effect<void, LocalStoreFailed>
-  }) => Effect.Effect<TakenOver, HistoryError | LocalStoreFailed | Deposed>
-}>()("netsy/services/Takeover") {}
+export class Takeover extends Context.Service<
+  Takeover,
+  {
+    /**
+     * Reads the bucket, takes over what is higher in log order, appends this term's no-op, loads the state machine,
+     * uploads what the bucket lacks and waits until the no-op may be committed.
+     */
+    readonly run: (options: {
+      readonly term: number
+      readonly load: Effect.Effect<void, LocalStoreFailed>
+    }) => Effect.Effect<TakenOver, HistoryError | LocalStoreFailed | Deposed>
+  }
+>()("netsy/services/Takeover") {}

@@ -7,16 +7,19 @@ import type { Change, WatchSink, WatchStats, WatchStream } from "../core/watch/t
 
 export type { Change, WatchSink, WatchStats, WatchStream } from "../core/watch/types.ts"
 
-export class WatchHub extends Context.Service<WatchHub, {
-  readonly open: (sink: WatchSink) => WatchStream
-  /** Once, before any `publish`: where the store stands after start. Requests made earlier wait for it. */
-  readonly begin: (revision: number, floor: number) => void
-  /** One committed revision, all its changes in `sub` order. Revisions arrive dense and ascending (asserted). */
-  readonly publish: (revision: number, changes: ReadonlyArray<Change>) => void
-  /**
-   * The floor moved: watches below it end as in rule W6. Called before `LocalStore.compact` removes anything, so that a
-   * watch never mistakes removed history for silence.
-   */
-  readonly compacted: (floor: number) => void
-  readonly stats: () => WatchStats
-}>()("netsy/services/WatchHub") {}
+export class WatchHub extends Context.Service<
+  WatchHub,
+  {
+    readonly open: (sink: WatchSink) => WatchStream
+    /** Once, before any `publish`: where the store stands after start. Requests made earlier wait for it. */
+    readonly begin: (revision: number, floor: number) => void
+    /** One committed revision, all its changes in `sub` order. Revisions arrive dense and ascending (asserted). */
+    readonly publish: (revision: number, changes: ReadonlyArray<Change>) => void
+    /**
+     * The floor moved: watches below it end as in rule W6. Called before `LocalStore.compact` removes anything, so that a
+     * watch never mistakes removed history for silence.
+     */
+    readonly compacted: (floor: number) => void
+    readonly stats: () => WatchStats
+  }
+>()("netsy/services/WatchHub") {}

@@ -39,16 +39,14 @@ describe("the arbiter object", () => {
 
   it("says in a sentence what is wrong with damaged bytes", () => {
     const text = new TextDecoder().decode(encodeArbiter(arbiter))
-    for (
-      const [damage, words] of [
-        ["", "not JSON"],
-        ["[]", "primary"],
-        [text.replace("\"term\":7", "\"term\":0"), "term"],
-        [text.replace("store", "both"), "mode"],
-        [text.replace("6000", "-1"), "lease_ms"],
-        [text.replace("\"resigned\":false", "\"resigned\":1"), "resigned"]
-      ] as const
-    ) {
+    for (const [damage, words] of [
+      ["", "not JSON"],
+      ["[]", "primary"],
+      [text.replace('"term":7', '"term":0'), "term"],
+      [text.replace("store", "both"), "mode"],
+      [text.replace("6000", "-1"), "lease_ms"],
+      [text.replace('"resigned":false', '"resigned":1'), "resigned"]
+    ] as const) {
       const problem = decodeArbiter(new TextEncoder().encode(damage))
       assert.ok(typeof problem === "string" && problem.includes(words), `${damage} → ${JSON.stringify(problem)}`)
     }
@@ -62,7 +60,11 @@ describe("the arbiter object", () => {
   })
 
   it("changes only term, primary, counter and resigned for the next term", () => {
-    const next = nextTerm({ ...arbiter, resigned: true }, { nodeId: "b", incarnation: "2" }, { highestTerm: 0, leaseMillis: 1 })
+    const next = nextTerm(
+      { ...arbiter, resigned: true },
+      { nodeId: "b", incarnation: "2" },
+      { highestTerm: 0, leaseMillis: 1 }
+    )
     assert.deepStrictEqual(next, { ...arbiter, term: 8, counter: 13, primary: { nodeId: "b", incarnation: "2" } })
   })
 
@@ -83,9 +85,13 @@ describe("the arbiter object", () => {
 
   it("has the default leases of design 6.3", () => {
     assert.deepStrictEqual(
-      [["s3", false], ["gcs", false], ["directory", true], ["s3", true], ["gcs", true]].map(([p, alone]) =>
-        defaultStoreLeaseMillis(p as string, alone as boolean)
-      ),
+      [
+        ["s3", false],
+        ["gcs", false],
+        ["directory", true],
+        ["s3", true],
+        ["gcs", true]
+      ].map(([p, alone]) => defaultStoreLeaseMillis(p as string, alone as boolean)),
       [6000, 12000, 3000, 30000, 30000]
     )
   })

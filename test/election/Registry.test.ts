@@ -15,7 +15,10 @@ const bytes = (value: string): Uint8Array => new TextEncoder().encode(value)
 
 describe("members.json", () => {
   it("is compact JSON with sorted node ids, as Netsy 1.x writes it", () => {
-    const members = new Map([["node-2", 2n], ["node-1", 1n]])
+    const members = new Map([
+      ["node-2", 2n],
+      ["node-1", 1n]
+    ])
     assert.strictEqual(
       text(encodeMembers({ clusterId: "my-cluster", members })),
       `{"cluster_id":"my-cluster","members":{"node-1":1,"node-2":2}}`
@@ -25,12 +28,20 @@ describe("members.json", () => {
   it("gives a new node the highest id plus one and never an old one again", () => {
     const found = decodeMembers(bytes(`{"cluster_id":"c","members":{"a":1,"b":5}}`))
     assert.ok(typeof found !== "string")
-    assert.deepStrictEqual([...withMembers(found, ["c", "a", "d"]).members], [["a", 1n], ["b", 5n], ["c", 6n], ["d", 7n]])
+    assert.deepStrictEqual(
+      [...withMembers(found, ["c", "a", "d"]).members],
+      [
+        ["a", 1n],
+        ["b", 5n],
+        ["c", 6n],
+        ["d", 7n]
+      ]
+    )
     assert.strictEqual(withMembers(found, ["a"]), found)
   })
 
   it("names what is wrong with damaged bytes", () => {
-    assert.include(decodeMembers(bytes(`{"members":{"a":-1}}`)) as string, "\"a\"")
+    assert.include(decodeMembers(bytes(`{"members":{"a":-1}}`)) as string, '"a"')
     assert.include(decodeMembers(bytes(`{}`)) as string, "members")
     assert.include(decodeMembers(bytes(`{`)) as string, "not JSON")
   })
@@ -43,9 +54,11 @@ describe("members.json", () => {
 describe("a registration", () => {
   it("keeps Netsy's three fields first and reads a file that has only those", () => {
     const own = { nodeId: "n", clientAddress: "h:1", peerAddress: "h:2", incarnation: "ab", starts: 3 }
-    assert.isTrue(text(encodeRegistration(own)).startsWith(
-      `{"node_id":"n","client_advertise_address":"h:1","peer_advertise_address":"h:2"`
-    ))
+    assert.isTrue(
+      text(encodeRegistration(own)).startsWith(
+        `{"node_id":"n","client_advertise_address":"h:1","peer_advertise_address":"h:2"`
+      )
+    )
     assert.deepStrictEqual(decodeRegistration(encodeRegistration(own)), own)
     assert.deepStrictEqual(
       decodeRegistration(bytes(`{"node_id":"n","client_advertise_address":"h:1","peer_advertise_address":"h:2"}`)),

@@ -20,6 +20,8 @@ describe("a daemon that is killed under load", () => {
   })
 
   it("keeps them also when one in a hundred PUTs fails and one in a hundred answers is lost", { timeout }, async () => {
-    check(await killRun({ rounds, clients: 20, seed: seed + 1, faults: { fail: { put: 0.01 }, loseAnswer: { put: 0.01 } } }))
+    check(
+      await killRun({ rounds, clients: 20, seed: seed + 1, faults: { fail: { put: 0.01 }, loseAnswer: { put: 0.01 } } })
+    )
   })
 })

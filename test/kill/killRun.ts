@@ -86,8 +86,15 @@ class Watcher {
 
   #stream(): Promise<void> {
     return new Promise((resolve) => {
-      const client = new Client(this.#address, ChannelCredentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 })
-      const call: ClientDuplexStream<Uint8Array, Buffer> = client.makeBidiStreamRequest("/etcdserverpb.Watch/Watch", raw, same, new Metadata())
+      const client = new Client(this.#address, ChannelCredentials.createInsecure(), {
+        "grpc.use_local_subchannel_pool": 1
+      })
+      const call: ClientDuplexStream<Uint8Array, Buffer> = client.makeBidiStreamRequest(
+        "/etcdserverpb.Watch/Watch",
+        raw,
+        same,
+        new Metadata()
+      )
       this.#cancel = () => call.cancel()
       const finish = (): void => {
         client.close()
@@ -136,24 +143,28 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
   let daemonLog = ""
 
   const startDaemon = (): ChildProcess => {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", launcher, "--storage", `s3://${bucket}/n`, "--insecure"], {
-      env: {
-        PATH: process.env["PATH"],
-        NETSY_DATA_DIR: dataDir,
-        NETSY_REPLICATION_STORE_LEASE: "1s",
-        NETSY_SNAPSHOT_THRESHOLD_RECORDS: "500",
-        NETSY_BIND_CLIENT: address,
-        NETSY_BIND_PEER: `127.0.0.1:${peer}`,
-        NETSY_BIND_ELECTION: `127.0.0.1:${election}`,
-        NETSY_BIND_HEALTH: `127.0.0.1:${health}`,
-        AWS_ENDPOINT_URL: s3.url,
-        AWS_REGION: "us-east-1",
-        AWS_ACCESS_KEY_ID: "test",
-        AWS_SECRET_ACCESS_KEY: "test",
-        AWS_S3_USE_PATH_STYLE: "true"
-      },
-      stdio: ["ignore", "ignore", "pipe"]
-    })
+    const child = spawn(
+      process.execPath,
+      ["--disable-warning=ExperimentalWarning", launcher, "--storage", `s3://${bucket}/n`, "--insecure"],
+      {
+        env: {
+          PATH: process.env["PATH"],
+          NETSY_DATA_DIR: dataDir,
+          NETSY_REPLICATION_STORE_LEASE: "1s",
+          NETSY_SNAPSHOT_THRESHOLD_RECORDS: "500",
+          NETSY_BIND_CLIENT: address,
+          NETSY_BIND_PEER: `127.0.0.1:${peer}`,
+          NETSY_BIND_ELECTION: `127.0.0.1:${election}`,
+          NETSY_BIND_HEALTH: `127.0.0.1:${health}`,
+          AWS_ENDPOINT_URL: s3.url,
+          AWS_REGION: "us-east-1",
+          AWS_ACCESS_KEY_ID: "test",
+          AWS_SECRET_ACCESS_KEY: "test",
+          AWS_S3_USE_PATH_STYLE: "true"
+        },
+        stdio: ["ignore", "ignore", "pipe"]
+      }
+    )
     child.stderr!.on("data", (piece: Buffer) => {
       daemonLog = (daemonLog + piece.toString()).slice(-20_000)
     })
@@ -164,7 +175,10 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
     const until = Date.now() + readyTimeoutMillis
     for (;;) {
       if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}:\n${daemonLog}`)
-      const ready = await fetch(`http://127.0.0.1:${health}/readyz`).then((r) => r.ok, () => false)
+      const ready = await fetch(`http://127.0.0.1:${health}/readyz`).then(
+        (r) => r.ok,
+        () => false
+      )
       if (ready) return
       if (Date.now() > until) throw new Error(`the daemon was not ready within ${readyTimeoutMillis} ms:\n${daemonLog}`)
       await sleep(20)
@@ -185,10 +199,24 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
     for (let n = 0; writing; n++) {
       const key = `client-${id}`
       const value = `${id}:${n}`
-      const request = encodePutRequest({ key: bytesOf(key), value: bytesOf(value), lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false })
+      const request = encodePutRequest({
+        key: bytesOf(key),
+        value: bytesOf(value),
+        lease: 0n,
+        prevKv: false,
+        ignoreValue: false,
+        ignoreLease: false
+      })
       const answer = await new Promise<Buffer | undefined>((resolve) => {
-        grpc.makeUnaryRequest("/etcdserverpb.KV/Put", raw, same, request, new Metadata(), { deadline: Date.now() + putDeadlineMillis }, (error, response) =>
-          resolve(error === null ? response : undefined))
+        grpc.makeUnaryRequest(
+          "/etcdserverpb.KV/Put",
+          raw,
+          same,
+          request,
+          new Metadata(),
+          { deadline: Date.now() + putDeadlineMillis },
+          (error, response) => resolve(error === null ? response : undefined)
+        )
       })
       if (answer === undefined) {
         unknown++
@@ -210,7 +238,9 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
       await sleep(200 + random() * 800)
       daemon.kill("SIGKILL")
       kills++
-      await new Promise((resolve) => (daemon.exitCode !== null || daemon.signalCode !== null ? resolve(undefined) : daemon.once("exit", resolve)))
+      await new Promise((resolve) =>
+        daemon.exitCode !== null || daemon.signalCode !== null ? resolve(undefined) : daemon.once("exit", resolve)
+      )
       if (round % 2 === 1) {
         rmSync(dataDir, { recursive: true, force: true })
         disksLost++
@@ -252,7 +282,10 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
     }
     const values = new Map<string, Seen>()
     for (const event of history) {
-      if (values.has(event.value)) violations.push(`${event.value} was written twice, at ${values.get(event.value)!.revision} and ${event.revision}`)
+      if (values.has(event.value))
+        violations.push(
+          `${event.value} was written twice, at ${values.get(event.value)!.revision} and ${event.revision}`
+        )
       values.set(event.value, event)
     }
     for (const [value, ack] of acknowledged) {
@@ -265,10 +298,18 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
     const order = new Map<string, number>()
     for (const event of history) {
       const n = Number(event.value.split(":")[1])
-      if (n <= (order.get(event.key) ?? -1)) violations.push(`${event.key} went back to ${event.value} at revision ${event.revision}`)
+      if (n <= (order.get(event.key) ?? -1))
+        violations.push(`${event.key} went back to ${event.value} at revision ${event.revision}`)
       order.set(event.key, n)
     }
-    return { acknowledged: acknowledged.size, unknown, revisions: history.length, kills, disksLost, violations: violations.slice(0, 20) }
+    return {
+      acknowledged: acknowledged.size,
+      unknown,
+      revisions: history.length,
+      kills,
+      disksLost,
+      violations: violations.slice(0, 20)
+    }
   } finally {
     writing = false
     daemon.kill("SIGKILL")

@@ -50,18 +50,23 @@ describe("which log stands", () => {
     assert.throws(() => run([1, 1, 2], [1, 1, 3], 0, 1, 3), /committed entry would be dropped.*index 3/)
   })
 
-  it.effect.prop("agrees with comparing entry by entry", [Logs], ([logs]) =>
-    Effect.sync(() => {
-      const common = rising(1, logs.common, 1)
-      const from = common[common.length - 1] ?? 1
-      // Different branches never share a term above the fork.
-      const own = [...common, ...rising(from + 1, logs.own, 2)]
-      const bucket = [...common, ...rising(from + 2, logs.bucket, 2)]
-      let prefix = 0
-      while (prefix < own.length && prefix < bucket.length && own[prefix] === bucket[prefix]) prefix++
-      assert.deepStrictEqual(run(own, bucket), {
-        kind: isHigher(last(bucket), last(own)) ? "append" : "own",
-        common: prefix
-      })
-    }), { arbitrary: { runs: 300, seed: "adopt" } })
+  it.effect.prop(
+    "agrees with comparing entry by entry",
+    [Logs],
+    ([logs]) =>
+      Effect.sync(() => {
+        const common = rising(1, logs.common, 1)
+        const from = common[common.length - 1] ?? 1
+        // Different branches never share a term above the fork.
+        const own = [...common, ...rising(from + 1, logs.own, 2)]
+        const bucket = [...common, ...rising(from + 2, logs.bucket, 2)]
+        let prefix = 0
+        while (prefix < own.length && prefix < bucket.length && own[prefix] === bucket[prefix]) prefix++
+        assert.deepStrictEqual(run(own, bucket), {
+          kind: isHigher(last(bucket), last(own)) ? "append" : "own",
+          common: prefix
+        })
+      }),
+    { arbitrary: { runs: 300, seed: "adopt" } }
+  )
 })

@@ -40,7 +40,10 @@ describe("the pipeline", () => {
     assert.strictEqual(p.storedIndex, 7)
     assert.strictEqual(p.committable(1), 7)
     assert.strictEqual(p.committable(2), 5, "entries of an older term only count under one of this term")
-    assert.deepStrictEqual(p.commit(7).map((x) => x.last), [6, 7])
+    assert.deepStrictEqual(
+      p.commit(7).map((x) => x.last),
+      [6, 7]
+    )
     assert.strictEqual(p.inFlightBytes, 0)
   })
 
@@ -61,7 +64,10 @@ describe("the pipeline", () => {
     p.close(() => 10)
     p.append(entry(7), 10)
     p.append(entry(8), 10)
-    assert.deepStrictEqual(p.entriesFrom(6).map((e) => e.index), [6, 7, 8])
+    assert.deepStrictEqual(
+      p.entriesFrom(6).map((e) => e.index),
+      [6, 7, 8]
+    )
   })
 
   it("refuses a gap, a lower term and a commit of what is not durable", () => {
@@ -73,40 +79,45 @@ describe("the pipeline", () => {
   })
 
   const Op = Schema.Literals(["append", "close", "store", "persist", "commit"])
-  it.effect.prop("never commits beyond what is contiguous in the bucket and on disk", [Schema.Array(Schema.Tuple([Op, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 }))]))], ([ops]) =>
-    Effect.sync(() => {
-      const p = new Pipeline(start, { ...limits, inFlightBytesMax: 1e9 })
-      const closed: Array<Batch> = []
-      const stored = new Set<number>()
-      let persisted = 5
-      const unstored: Array<Batch> = []
-      for (const [op, n] of ops) {
-        if (op === "append") p.append(entry(p.headIndex + 1), 10)
-        else if (op === "close" && p.canClose()) {
-          const batch = p.close(() => 10)
-          closed.push(batch)
-          unstored.push(batch)
-        } else if (op === "store" && unstored.length > 0) {
-          const [batch] = unstored.splice(n % unstored.length, 1)
-          p.stored(batch!)
-          for (const e of batch!.entries) stored.add(e.index)
-        } else if (op === "persist") {
-          const batch = closed.find((b) => b.first === persisted + 1)
-          if (batch !== undefined) {
-            p.persisted(batch)
-            persisted = batch.last
-          }
-        } else if (op === "commit") p.commit(p.committable(1))
+  it.effect.prop(
+    "never commits beyond what is contiguous in the bucket and on disk",
+    [Schema.Array(Schema.Tuple([Op, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 }))]))],
+    ([ops]) =>
+      Effect.sync(() => {
+        const p = new Pipeline(start, { ...limits, inFlightBytesMax: 1e9 })
+        const closed: Array<Batch> = []
+        const stored = new Set<number>()
+        let persisted = 5
+        const unstored: Array<Batch> = []
+        for (const [op, n] of ops) {
+          if (op === "append") p.append(entry(p.headIndex + 1), 10)
+          else if (op === "close" && p.canClose()) {
+            const batch = p.close(() => 10)
+            closed.push(batch)
+            unstored.push(batch)
+          } else if (op === "store" && unstored.length > 0) {
+            const [batch] = unstored.splice(n % unstored.length, 1)
+            p.stored(batch!)
+            for (const e of batch!.entries) stored.add(e.index)
+          } else if (op === "persist") {
+            const batch = closed.find((b) => b.first === persisted + 1)
+            if (batch !== undefined) {
+              p.persisted(batch)
+              persisted = batch.last
+            }
+          } else if (op === "commit") p.commit(p.committable(1))
+          let contiguous = 5
+          while (stored.has(contiguous + 1)) contiguous++
+          assert.strictEqual(p.storedIndex, contiguous)
+          assert.isAtMost(p.commitIndex, Math.min(contiguous, persisted))
+        }
+        p.commit(p.committable(1))
         let contiguous = 5
         while (stored.has(contiguous + 1)) contiguous++
-        assert.strictEqual(p.storedIndex, contiguous)
-        assert.isAtMost(p.commitIndex, Math.min(contiguous, persisted))
-      }
-      p.commit(p.committable(1))
-      let contiguous = 5
-      while (stored.has(contiguous + 1)) contiguous++
-      assert.strictEqual(p.commitIndex, Math.min(contiguous, persisted))
-    }), { arbitrary: { runs: 300, seed: "pipeline" } })
+        assert.strictEqual(p.commitIndex, Math.min(contiguous, persisted))
+      }),
+    { arbitrary: { runs: 300, seed: "pipeline" } }
+  )
 })
 
 describe("waiters", () => {

@@ -2,7 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { cleanup, due } from "../../src/core/snapshot/rules.ts"
 
 const off = { records: undefined, sizeMib: undefined, ageMinutes: undefined }
-const since = { last: { index: 100, bytes: 1000, atMillis: 0 }, index: 150, recordBytes: 0, chunkBytes: 500, nowMillis: 1 }
+const since = {
+  last: { index: 100, bytes: 1000, atMillis: 0 },
+  index: 150,
+  recordBytes: 0,
+  chunkBytes: 500,
+  nowMillis: 1
+}
 
 describe("a snapshot is due", () => {
   it("when a threshold asks and the chunks since the last one hold half of its bytes", () => {
@@ -30,16 +36,28 @@ describe("what may go behind a snapshot", () => {
   const snapshots = [1, 2, 3, 4, 5].map((n) => ({ index: n * 100, atMillis: n * hour }))
 
   it("is nothing while no snapshot is older than the wanted history", () => {
-    assert.deepStrictEqual(cleanup(snapshots, { keep: 3, historyMillis: 24 * hour }, 6 * hour), { chunksUpTo: 0, snapshots: [] })
+    assert.deepStrictEqual(cleanup(snapshots, { keep: 3, historyMillis: 24 * hour }, 6 * hour), {
+      chunksUpTo: 0,
+      snapshots: []
+    })
   })
 
   it("is everything behind the newest snapshot that is older than the history, and never the newest few", () => {
-    assert.deepStrictEqual(cleanup(snapshots, { keep: 3, historyMillis: 2 * hour }, 6 * hour), { chunksUpTo: 400, snapshots: [100, 200] })
-    assert.deepStrictEqual(cleanup(snapshots, { keep: 1, historyMillis: 2 * hour }, 6 * hour), { chunksUpTo: 400, snapshots: [100, 200, 300] })
+    assert.deepStrictEqual(cleanup(snapshots, { keep: 3, historyMillis: 2 * hour }, 6 * hour), {
+      chunksUpTo: 400,
+      snapshots: [100, 200]
+    })
+    assert.deepStrictEqual(cleanup(snapshots, { keep: 1, historyMillis: 2 * hour }, 6 * hour), {
+      chunksUpTo: 400,
+      snapshots: [100, 200, 300]
+    })
   })
 
   it("is no snapshot before a newer one is 10 minutes old", () => {
-    const fresh = [{ index: 1, atMillis: 0 }, { index: 2, atMillis: 100 }]
+    const fresh = [
+      { index: 1, atMillis: 0 },
+      { index: 2, atMillis: 100 }
+    ]
     assert.deepStrictEqual(cleanup(fresh, { keep: 1, historyMillis: 0 }, 200).snapshots, [])
     assert.deepStrictEqual(cleanup(fresh, { keep: 1, historyMillis: 0 }, 600_100).snapshots, [1])
   })

@@ -15,7 +15,7 @@ const chunkPut = (call: Call): boolean => call.operation === "put" && call.key.s
 
 /** Puts `count` keys and kills the node while the last ones are under way; returns what was acknowledged. */
 const burst = (world: World, count: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const node = yield* startNode(world)
     const acknowledged: Array<string> = []
     for (let i = 0; i < count; i++) {
@@ -27,7 +27,7 @@ const burst = (world: World, count: number) =>
 
 describe("a node", () => {
   it.live("starts an empty store at revision 1 and answers its own writes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const node = yield* startNode(world)
       assert.strictEqual((yield* node.use(range())).header!.revision, 1)
@@ -35,30 +35,33 @@ describe("a node", () => {
       assert.strictEqual(yield* node.use(everything), "a=1")
       yield* node.stop
       assert.isTrue(arbiterOf(world).resigned)
-    }))
+    })
+  )
 
   it.live("has every acknowledged write in the bucket before the answer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const node = yield* startNode(world)
       const { header } = yield* node.use(put("a", "1"))
       // Index = revision here: only key changes happened.
       assert.ok(world.bucket.get(chunkKey(header!.revision)) !== undefined)
       yield* node.stop
-    }))
+    })
+  )
 
   it.live("begins a new term at each start and resumes none", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       for (let term = 1; term <= 3; term++) {
         const node = yield* startNode(world)
         assert.strictEqual((yield* node.use(range())).header!.raftTerm, term)
         yield* node.stop
       }
-    }))
+    })
+  )
 
   it.live("comes back with everything after it lost its disk", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const { node, acknowledged } = yield* burst(world, 5)
       yield* node.kill
@@ -67,10 +70,11 @@ describe("a node", () => {
       assert.strictEqual(yield* again.use(everything), acknowledged.join(" "))
       assert.strictEqual((yield* again.use(put("z", "1"))).header!.revision, 7)
       yield* again.stop
-    }))
+    })
+  )
 
   it.live("waits for the old lease when its disk is gone, and not when its lock proves the old process dead", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld({ NETSY_REPLICATION_STORE_LEASE: "600ms" })
       const first = yield* startNode(world)
       yield* first.kill
@@ -83,10 +87,11 @@ describe("a node", () => {
       const third = yield* startNode(world)
       assert.isAtLeast(performance.now() - waitedFrom, 660)
       yield* third.stop
-    }))
+    })
+  )
 
   it.live("takes a new incarnation when its disk was put back to an older state, and keeps every write", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const first = yield* startNode(world)
       yield* first.use(put("a", "1"))
@@ -101,10 +106,11 @@ describe("a node", () => {
       assert.strictEqual(yield* third.use(everything), "a=1 b=2")
       assert.notStrictEqual(arbiterOf(world).primary.incarnation, before.incarnation)
       yield* third.stop
-    }))
+    })
+  )
 
   it.live("acknowledges a write whose PUT answer was lost, once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const node = yield* startNode(world)
       let lost = 0
@@ -113,10 +119,11 @@ describe("a node", () => {
       assert.isAbove(lost, 0)
       assert.strictEqual(yield* node.use(everything), "a=1")
       yield* node.stop
-    }))
+    })
+  )
 
   it.live("ends a chunk elsewhere when a dead branch has taken its key", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const node = yield* startNode(world)
       yield* node.use(put("a", "1"))
@@ -130,25 +137,34 @@ describe("a node", () => {
       const again = yield* startNode(world)
       assert.strictEqual(yield* again.use(everything), "a=1 b=2 c=3")
       yield* again.stop
-    }))
+    })
+  )
 
   it.live("commits in order although a later PUT is stored first", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const node = yield* startNode(world)
       let puts = 0
       world.decide = (call) => (chunkPut(call) && ++puts % 2 === 1 ? { kind: "delay", millis: 40 } : undefined)
       const revisions = yield* Effect.forEach(
         Array.from({ length: 40 }, (_, i) => i),
-        (i) => Effect.delay(Effect.map(node.use(put(`k${i}`, "v")), (r) => r.header!.revision), i * 3),
+        (i) =>
+          Effect.delay(
+            Effect.map(node.use(put(`k${i}`, "v")), (r) => r.header!.revision),
+            i * 3
+          ),
         { concurrency: "unbounded" }
       )
-      assert.deepStrictEqual([...revisions].sort((a, b) => a - b), Array.from({ length: 40 }, (_, i) => i + 2))
+      assert.deepStrictEqual(
+        [...revisions].sort((a, b) => a - b),
+        Array.from({ length: 40 }, (_, i) => i + 2)
+      )
       yield* node.stop
-    }))
+    })
+  )
 
   it.live("acknowledges and reads nothing once another process has been made Primary", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const node = yield* startNode(world)
       const present = arbiterOf(world)
@@ -165,25 +181,29 @@ describe("a node", () => {
       assert.strictEqual(write._tag, "Failure")
       assert.strictEqual(read._tag, "Failure")
       yield* node.stop
-    }))
+    })
+  )
 
-  it.live("serves no linearizable read while the bucket is away for longer than the lease, and goes on afterwards", () =>
-    Effect.gen(function*() {
-      const world = makeWorld()
-      const node = yield* startNode(world)
-      yield* node.use(put("a", "1"))
-      world.decide = () => ({ kind: "fail" })
-      yield* Effect.sleep(400)
-      const blocked = yield* node.use(range()).pipe(Effect.timeoutOption(100))
-      assert.strictEqual(blocked._tag, "None")
-      assert.strictEqual(shown(yield* node.use(range({ serializable: true }))), "a=1")
-      world.decide = () => undefined
-      assert.strictEqual(yield* node.use(everything), "a=1")
-      yield* node.stop
-    }))
+  it.live(
+    "serves no linearizable read while the bucket is away for longer than the lease, and goes on afterwards",
+    () =>
+      Effect.gen(function* () {
+        const world = makeWorld()
+        const node = yield* startNode(world)
+        yield* node.use(put("a", "1"))
+        world.decide = () => ({ kind: "fail" })
+        yield* Effect.sleep(400)
+        const blocked = yield* node.use(range()).pipe(Effect.timeoutOption(100))
+        assert.strictEqual(blocked._tag, "None")
+        assert.strictEqual(shown(yield* node.use(range({ serializable: true }))), "a=1")
+        world.decide = () => undefined
+        assert.strictEqual(yield* node.use(everything), "a=1")
+        yield* node.stop
+      })
+  )
 
   it.live("keeps a write that was in flight when the bucket went away, and answers it when it is back", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const node = yield* startNode(world)
       world.decide = (call) => (chunkPut(call) ? { kind: "fail" } : undefined)
@@ -193,10 +213,11 @@ describe("a node", () => {
       const { header } = yield* Fiber.join(fiber)
       assert.strictEqual(header!.revision, 2)
       yield* node.stop
-    }))
+    })
+  )
 
   it.live("reads superseded values from the disk and none below the floor, also after a restart", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const node = yield* startNode(world)
       for (let i = 1; i <= 5; i++) yield* node.use(put("a", `v${i}`))
@@ -215,18 +236,21 @@ describe("a node", () => {
       assert.strictEqual(shown(yield* third.use(range({ revision: 5 }))), "a=v4")
       assert.include((yield* Effect.flip(third.use(range({ revision: 3 })))).message, "compacted")
       yield* third.stop
-    }))
+    })
+  )
 
   it.live("sets a damaged database aside, says so, and rebuilds it from the bucket", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const world = makeWorld()
       const { node, acknowledged } = yield* burst(world, 3)
       yield* node.stop
       world.disk.corrupt("row 7: crc")
       const again = yield* startNode(world)
       assert.strictEqual(yield* again.use(everything), acknowledged.join(" "))
-      assert.isTrue(world.lines.some((l) => l.event === "local_db_set_aside" && String(l.fields["reason"]).includes("row 7")))
+      assert.isTrue(
+        world.lines.some((l) => l.event === "local_db_set_aside" && String(l.fields["reason"]).includes("row 7"))
+      )
       yield* again.stop
-    }))
+    })
+  )
 })
-

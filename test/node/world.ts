@@ -49,9 +49,9 @@ const layerOf = (world: World, life: Life) => {
     Layer.provideMerge(Layer.mergeAll(LogMemory.layer(world.lines), MetricsPrometheus.layer, SupervisorFatal.layer)),
     Layer.provideMerge(SettingsValue.layer(settings))
   )
-  const objects = ObjectStoreFaulty.layer((call) => (life.dead ? { kind: "hang", effect: false } : world.decide(call))).pipe(
-    Layer.provide(ObjectStoreMemory.layer({ bucket: world.bucket }))
-  )
+  const objects = ObjectStoreFaulty.layer((call) =>
+    life.dead ? { kind: "hang", effect: false } : world.decide(call)
+  ).pipe(Layer.provide(ObjectStoreMemory.layer({ bucket: world.bucket })))
   return node(settings).pipe(
     Layer.provideMerge(cluster(settings)),
     Layer.provideMerge(Layer.mergeAll(objects, LocalStoreMemory.layer({ disk: world.disk }))),
@@ -74,7 +74,7 @@ export interface Running {
 
 /** Succeeds when the node is Active. */
 export const startNode = (world: World) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const scope = yield* Scope.make()
     const life: Life = { dead: false }
     const context = yield* Layer.buildWithScope(Layer.fresh(layerOf(world, life)), scope).pipe(
@@ -88,7 +88,10 @@ export const startNode = (world: World) =>
         life.dead = true
         world.disk.crash()
       }),
-      ended: Effect.provide(Supervisor.use((s) => Effect.flip(s.ended)), context)
+      ended: Effect.provide(
+        Supervisor.use((s) => Effect.flip(s.ended)),
+        context
+      )
     }
     return running
   })
@@ -103,7 +106,10 @@ const bytes = (text: string): Uint8Array => Buffer.from(text)
 export const put = (key: string, value: string): Effect.Effect<PutResponse, EtcdError, Kv> =>
   Kv.use((kv) =>
     asEffect((reply) =>
-      kv.put({ key: bytes(key), value: bytes(value), lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false }, reply)
+      kv.put(
+        { key: bytes(key), value: bytes(value), lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false },
+        reply
+      )
     )
   )
 
@@ -123,9 +129,13 @@ const rangeOf = (key: Uint8Array, rangeEnd: Uint8Array, revision: number, serial
   maxCreateRevision: 0
 })
 
-export const range = (options: { readonly revision?: number; readonly serializable?: boolean } = {}): Effect.Effect<RangeResponse, EtcdError, Kv> =>
+export const range = (
+  options: { readonly revision?: number; readonly serializable?: boolean } = {}
+): Effect.Effect<RangeResponse, EtcdError, Kv> =>
   Kv.use((kv) =>
-    asEffect((reply) => kv.range(rangeOf(Uint8Array.of(0), Uint8Array.of(0), options.revision ?? 0, options.serializable ?? false), reply))
+    asEffect((reply) =>
+      kv.range(rangeOf(Uint8Array.of(0), Uint8Array.of(0), options.revision ?? 0, options.serializable ?? false), reply)
+    )
   )
 
 export const compact = (revision: number, physical = true) =>
@@ -136,4 +146,3 @@ export const shown = (response: RangeResponse): string =>
   response.kvs.map((kv) => `${Buffer.from(kv.key).toString()}=${Buffer.from(kv.value).toString()}`).join(" ")
 
 export const everything = Effect.map(range(), shown)
-

@@ -64,7 +64,7 @@ export const decodeArbiter = (bytes: Uint8Array): Arbiter | string => {
   const primary = nodeName(o["primary"])
   if (primary === undefined) return "`primary` must be {node_id, incarnation}"
   if (!isCount(o["term"]) || o["term"] < 1) return "`term` must be a whole number of 1 or more"
-  if (o["mode"] !== "quorum" && o["mode"] !== "store") return "`mode` must be \"quorum\" or \"store\""
+  if (o["mode"] !== "quorum" && o["mode"] !== "store") return '`mode` must be "quorum" or "store"'
   if (!isCount(o["lease_ms"])) return "`lease_ms` must be milliseconds"
   if (!isCount(o["counter"])) return "`counter` must be a whole number"
   if (!Array.isArray(o["voters"])) return "`voters` must be a list"
@@ -93,7 +93,8 @@ export const decodeArbiter = (bytes: Uint8Array): Arbiter | string => {
   }
 }
 
-const isCount = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0
 
 const nodeName = (value: unknown): NodeName | undefined => {
   if (typeof value !== "object" || value === null) return undefined
@@ -131,7 +132,10 @@ export const waitFactor = 1.11
 
 /** Why an election in mode store may go on at once, or how long it has to wait. */
 export type StoreElection =
-  | { readonly kind: "go"; readonly because: "first term" | "resigned" | "the old process is proved dead" | "lease over" }
+  | {
+      readonly kind: "go"
+      readonly because: "first term" | "resigned" | "the old process is proved dead" | "lease over"
+    }
   | { readonly kind: "wait"; readonly untilMillis: number }
 
 /**

@@ -17,7 +17,10 @@ export interface Lock {
 
 const zeroTime = "0001-01-01T00:00:00Z"
 
-export const encodeLock = (lock: { readonly leaderId: string; readonly leaderAddr: string }, lastUpdated: string | undefined): Uint8Array =>
+export const encodeLock = (
+  lock: { readonly leaderId: string; readonly leaderAddr: string },
+  lastUpdated: string | undefined
+): Uint8Array =>
   new TextEncoder().encode(
     JSON.stringify({
       ...(lock.leaderId === "" ? {} : { leaderID: lock.leaderId }),
@@ -48,4 +51,7 @@ export const decodeLock = (bytes: Uint8Array): Lock | string => {
  * store's modification time seen against our clock is not needed, because what counts is how long *we* saw no change.
  */
 export const mayTake = (lock: Lock | undefined, nodeId: string, unchangedForMillis: number): boolean =>
-  lock === undefined || lock.leaderId === nodeId || lock.lastUpdatedMillis === 0 || unchangedForMillis >= lockTimeoutMillis
+  lock === undefined ||
+  lock.leaderId === nodeId ||
+  lock.lastUpdatedMillis === 0 ||
+  unchangedForMillis >= lockTimeoutMillis

@@ -21,7 +21,8 @@ export interface Registration {
 /** FNV-1a 64 of the UTF-8 bytes: the cluster_id of response headers (netsy-1x.md 9.8). */
 export const fnv1a64 = (text: string): bigint => {
   let hash = 0xcbf29ce484222325n
-  for (const byte of new TextEncoder().encode(text)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn
+  for (const byte of new TextEncoder().encode(text))
+    hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn
   return hash
 }
 
@@ -38,7 +39,8 @@ export const decodeMembers = (bytes: Uint8Array): Members | string => {
   if (typeof list !== "object" || list === null) return "`members` must map node ids to numbers"
   const members = new Map<string, bigint>()
   for (const [id, n] of Object.entries(list as Record<string, unknown>)) {
-    if (typeof n !== "number" || !Number.isSafeInteger(n) || n < 1) return `member id of ${JSON.stringify(id)} must be a whole number of 1 or more`
+    if (typeof n !== "number" || !Number.isSafeInteger(n) || n < 1)
+      return `member id of ${JSON.stringify(id)} must be a whole number of 1 or more`
     members.set(id, BigInt(n))
   }
   return { clusterId: typeof o["cluster_id"] === "string" ? o["cluster_id"] : "", members }
@@ -91,7 +93,9 @@ export const isOlderDisk = (registered: Registration | undefined, incarnation: s
 const parseObject = (bytes: Uint8Array): Record<string, unknown> | string => {
   try {
     const json: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return typeof json === "object" && json !== null && !Array.isArray(json) ? (json as Record<string, unknown>) : "not a JSON object"
+    return typeof json === "object" && json !== null && !Array.isArray(json)
+      ? (json as Record<string, unknown>)
+      : "not a JSON object"
   } catch (error) {
     return `not JSON: ${error instanceof Error ? error.message : String(error)}`
   }

@@ -52,6 +52,9 @@ export function* adopt(
     else high = middle - 1
   }
   if (!takeOver) return { kind: "own", common: low }
-  assert(own.commitIndex <= low, `a committed entry would be dropped: the bucket differs from the local log at index ${low + 1}`)
+  assert(
+    own.commitIndex <= low,
+    `a committed entry would be dropped: the bucket differs from the local log at index ${low + 1}`
+  )
   return { kind: "append", common: low }
 }

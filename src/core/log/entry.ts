@@ -62,12 +62,14 @@ export const firstEntry = (facts: Omit<EntryFacts, "index" | "revision">): Entry
   index: 1,
   term: facts.term,
   revision: 1,
-  records: [{
-    ...opRecord({ ...facts, index: 1, revision: 1 }, emptyBytes),
-    key: internalKey,
-    created: true,
-    createRevision: 1,
-    version: 1,
-    op: undefined
-  }]
+  records: [
+    {
+      ...opRecord({ ...facts, index: 1, revision: 1 }, emptyBytes),
+      key: internalKey,
+      created: true,
+      createRevision: 1,
+      version: 1,
+      op: undefined
+    }
+  ]
 })

@@ -35,7 +35,8 @@ export class Outbox {
     }
     // A newer progress answer says all that one just before it says.
     const last = this.#waiting.at(-1)
-    if (last !== undefined && isProgress(last) && isProgress(response)) this.#waiting[this.#waiting.length - 1] = response
+    if (last !== undefined && isProgress(last) && isProgress(response))
+      this.#waiting[this.#waiting.length - 1] = response
     else this.#waiting.push(response)
   }
 

@@ -31,7 +31,8 @@ export class ReadyQueue {
   drop(): void {
     this.#watches[this.#start++]!.queued = false
     if (this.isEmpty) this.#watches = []
-    else if (this.#start > 64 && this.#start > this.#watches.length / 2) this.#watches = this.#watches.slice(this.#start)
+    else if (this.#start > 64 && this.#start > this.#watches.length / 2)
+      this.#watches = this.#watches.slice(this.#start)
     else return
     this.#start = 0
   }

@@ -44,6 +44,8 @@ export interface GrpcHandlers {
 export interface GrpcOptions extends GrpcHandlers {
   readonly maxReceiveBytes: number
   readonly metrics: (method: string, kind: MethodKind) => MethodMetrics
+  /** Told of every message of a stream, for the debug log. */
+  readonly trace: ((method: string, direction: "sent" | "received", bytes: number) => void) | undefined
   /** A handler threw: a programming error. */
   readonly broken: (method: string, error: unknown) => void
 }
@@ -51,6 +53,8 @@ export interface GrpcOptions extends GrpcHandlers {
 export interface GrpcServer {
   /** `name`: whose certificate the connection showed; undefined in plain text. */
   readonly take: (socket: Socket, name: string | undefined) => void
+  /** No call is under way. */
+  readonly isQuiet: () => boolean
   /** No new calls; streams end as Unavailable; what is left after `graceMillis` is cut off. */
   readonly stop: (graceMillis: number) => void
 }
@@ -97,6 +101,7 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
   const callers = new Map<string, { readonly name: string }>()
   /** Ends every open stream. */
   const liveStreams = new Set<(error: EtcdError) => void>()
+  let unaryUnderWay = 0
 
   const contextOf = (call: Call): CallContext => ({
     identity: callers.get(call.getPeer())?.name,
@@ -106,15 +111,18 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
   const unary =
     (method: string) => (call: ServerUnaryCall<Uint8Array, Uint8Array>, callback: sendUnaryData<Uint8Array>) => {
       let replied = false
+      unaryUnderWay++
       const reply: UnaryReply = {
         succeed: (response) => {
           if (replied) return
           replied = true
+          unaryUnderWay--
           callback(null, response)
         },
         fail: (error) => {
           if (replied) return
           replied = true
+          unaryUnderWay--
           callback(statusOf(error))
         }
       }
@@ -241,10 +249,12 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
       handler,
       (message: Uint8Array) => {
         counts.sent()
+        if (kind !== "unary") options.trace?.(method, "sent", message.length)
         return sent(message)
       },
       (bytes: Buffer) => {
         counts.received()
+        if (kind !== "unary") options.trace?.(method, "received", bytes.length)
         return received(bytes)
       },
       kind
@@ -270,6 +280,7 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
       }
       injector.injectConnection(socket)
     },
+    isQuiet: () => unaryUnderWay === 0 && liveStreams.size === 0,
     stop: (graceMillis) => {
       for (const end of liveStreams) end(errors.serverStopped)
       injector.drain(graceMillis)

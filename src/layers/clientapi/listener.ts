@@ -31,9 +31,23 @@ export interface ListenerOptions {
   /** Takes a socket that speaks HTTP/2, with the name in its certificate (undefined in plain text). */
   readonly http2: (socket: Socket, name: string | undefined) => void
   readonly http1: (socket: Socket, name: string | undefined) => void
+  /** No call is under way: idle connections need not be waited for. Absent: each is given its time. */
+  readonly isQuiet?: () => boolean
   /** Called when the port is closed: asks everything under way to come to an end. */
   readonly stop: () => void
 }
+
+/** After the last call its answer gets this time to leave. */
+const flushMillis = 100
+
+/** Succeeds when no call is under way any more; a client with an idle connection holds nobody up. */
+const quiet = (options: ListenerOptions): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const { isQuiet } = options
+    if (isQuiet === undefined) return yield* Effect.never
+    do yield* Effect.sleep(flushMillis)
+    while (!isQuiet())
+  })
 
 const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`
 
@@ -159,6 +173,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<HostPort, Listen
         for (const socket of early.values()) socket.destroy()
         if (sockets.size === 0) whenIdle()
       }).pipe(
+        Effect.raceFirst(quiet(options)),
         Effect.timeoutOption(options.stopMillis),
         Effect.andThen(
           Effect.sync(() => {

@@ -40,6 +40,9 @@ const assumedRole = async (environment: NodeJS.ProcessEnv): Promise<S3ClientConf
   return fromTemporaryCredentials({ params: { RoleArn: roleArn, RoleSessionName: sessionName } })
 }
 
+const ignore = (): void => {}
+const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore }
+
 const hasRegion = async (client: S3Client): Promise<boolean> => {
   try {
     return (await client.config.region()) !== ""
@@ -59,6 +62,8 @@ export const connect = async (overrides: S3Overrides, environment: NodeJS.Proces
     ...(region === undefined ? {} : { region }),
     ...(overrides.endpoint === undefined ? {} : { endpoint: overrides.endpoint }),
     ...(credentials === undefined ? {} : { credentials }),
+    // Its warnings would go to the console; what fails comes back as an error anyway.
+    logger: silent,
     forcePathStyle: overrides.pathStyle ?? environment["AWS_S3_USE_PATH_STYLE"] === "true",
     requestHandler: {
       connectionTimeout: connectTimeoutMillis,

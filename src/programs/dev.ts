@@ -2,7 +2,7 @@
  * The development environment behind `make start`, `stop`, `restart`, `status` and `logs`: dev-s3 and a node as
  * processes of their own that outlive this one. Runs in the clone's folder (scripts/dev/run.sh sees to it).
  */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { logs, type Options, restart, start, status, stop } from "./dev/commands.ts"
 import { DevError } from "./dev/processes.ts"

@@ -3,7 +3,7 @@
  * straight from the configured bucket. Damage goes to standard error with the failing check and offset; exit code 1.
  */
 import { createReadStream, existsSync, readFileSync } from "node:fs"
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Schema, Stream } from "effect"
 import { decide } from "../core/config/command.ts"
 import { footerJson, headerJson, recordJson } from "../core/datafile/json.ts"

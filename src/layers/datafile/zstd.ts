@@ -1,7 +1,7 @@
 /** The zstd side of data files: a chunk's body at once, reading as a stream. Checksums on, as Netsy's encoder has. */
 import { Transform, type TransformCallback } from "node:stream"
 import { constants, createZstdDecompress, zstdCompress } from "node:zlib"
-import { NodeStream } from "@effect/platform-node"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, type Stream } from "effect"
 import type { EncodedChunk } from "../../core/datafile/writer.ts"
 import { type FrameRun, ZstdFrames } from "../../core/datafile/zstdFrames.ts"

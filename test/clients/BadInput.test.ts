@@ -1,4 +1,7 @@
-/** Whatever comes in on any port: a clear error, the node lives on and answers others, memory stays bounded. */
+/**
+ * Whatever comes in on any port: a clear error, the node lives on and answers others, memory stays bounded. Not for
+ * `NETSY_TEST_TARGET=etcd`: Debian's etcd 3.4 panics on a length of 2^63.
+ */
 import { connect, type Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
@@ -13,7 +16,7 @@ import { decodeWatchResponse, encodeWatchRequest } from "../../src/core/wire/cod
 import { emptyBytes } from "../../src/core/log/record.ts"
 import { Code } from "../../src/core/wire/errors.ts"
 import type { PutRequest, RangeRequest } from "../../src/core/wire/messages.ts"
-import { type Daemon, isEtcd, startDaemon } from "../support/daemon.ts"
+import { type Daemon, startDaemon } from "../support/daemon.ts"
 import { RawClient } from "../support/grpc.ts"
 
 const mebibyte = 1024 * 1024
@@ -164,7 +167,7 @@ describe.each([
     for (const method of methods) {
       for (const [what, body] of malformed) {
         const { code, details } = await client.unary(`/etcdserverpb.${method}`, Uint8Array.from(body))
-        assert.strictEqual(code, isEtcd ? Code.Internal : Code.InvalidArgument, `${method}, ${what}: ${details}`)
+        assert.strictEqual(code, Code.InvalidArgument, `${method}, ${what}: ${details}`)
         assert.isAbove(details.length, 10, `${method}, ${what}`)
       }
     }
@@ -216,11 +219,7 @@ describe.each([
     bad.on("data", () => {})
     bad.write(Uint8Array.of(0x0a, 0x7f))
     const { code, details } = await status
-    assert.include(
-      [Code.InvalidArgument, Code.Internal, ...(isEtcd ? [Code.Canceled, Code.Unknown] : [])],
-      code,
-      details
-    )
+    assert.strictEqual(code, Code.InvalidArgument, details)
     await assertAlive()
     for (const deadline = Date.now() + 5000; seen.length === 0 && Date.now() < deadline;) await sleep(20)
     assert.deepStrictEqual(seen, [`${written}`])
@@ -230,8 +229,7 @@ describe.each([
   it("answers unknown methods and services with Unimplemented", async () => {
     for (const path of ["/etcdserverpb.KV/Nope", "/no.such.Service/Method", "/etcdserverpb.KV/", "/x"]) {
       const { code, details } = await client.unary(path, emptyBytes)
-      if (isEtcd && path === "/x") assert.notStrictEqual(code, Code.Ok)
-      else assert.strictEqual(code, Code.Unimplemented, `${path}: ${details}`)
+      assert.strictEqual(code, Code.Unimplemented, `${path}: ${details}`)
     }
     await assertAlive()
   })
@@ -289,7 +287,7 @@ describe.each([
       for (const [, data] of garbage) await throwAt(port, data)
       await assertAlive()
     }
-    const health = await fetch(`http://127.0.0.1:${daemon.ports.health}/${isEtcd ? "health" : "readyz"}`)
+    const health = await fetch(`http://127.0.0.1:${daemon.ports.health}/readyz`)
     assert.strictEqual(health.status, 200)
   })
 
@@ -338,7 +336,7 @@ describe.each([
       await created
       slow.pause()
       const value = (i: number): Uint8Array => Buffer.alloc(mebibyte / 2, `${i} `)
-      const flood = 160
+      const flood = 300
       const before = daemon.memoryBytes()
       for (let i = 0; i < flood; i++) {
         const { code, details } = await client.unary(
@@ -348,7 +346,8 @@ describe.each([
         assert.strictEqual(code, Code.Ok, details)
       }
       const grown = daemon.memoryBytes() - before
-      assert.isBelow(grown, 256 * mebibyte, `grew by ${Math.round(grown / mebibyte)} MiB`)
+      // The events alone, with what they replaced, are 300 MiB.
+      assert.isBelow(grown, 200 * mebibyte, `grew by ${Math.round(grown / mebibyte)} MiB`)
       const seen: Array<string> = []
       const all = new Promise<void>((resolve, reject) => {
         const late = setTimeout(() => reject(new Error(`only ${seen.length} events`)), 60_000)
@@ -375,6 +374,6 @@ describe.each([
   )
 
   it("has printed no stack trace", () => {
-    if (!isEtcd) assert.notMatch(daemon.logs(), /\n\s+at |InvariantViolation|unhandled/i)
+    assert.notMatch(daemon.logs(), /\n\s+at |InvariantViolation|unhandled/i)
   })
 })

@@ -7,7 +7,7 @@ import { type Event, EventType, WatchFilter, type WatchResponse } from "../../sr
 import { WatchHub } from "../../src/services/WatchHub.ts"
 import { bytes, create, hub, Receiver, settle, text, World } from "./world.ts"
 
-const begun = Effect.fnUntraced(function*(world: World, room = 1_000_000) {
+const begun = Effect.fnUntraced(function* (world: World, room = 1_000_000) {
   const watchHub = yield* WatchHub
   watchHub.begin(world.revision, world.floor)
   const receiver = new Receiver(room)
@@ -41,41 +41,44 @@ const everything = { key: bytes("\0"), rangeEnd: bytes("\0") }
 
 describe("a watch from now on", () => {
   const world = new World()
-  it.effect("W1 W5 W8 W12: created first with the current revision, then the events of each revision in one message", () =>
-    Effect.gen(function*() {
-      const { receiver, stream, write } = yield* begun(world)
-      write(["a", "0"])
-      stream.request(create({ key: bytes("a"), rangeEnd: bytes("c") }))
-      write(["a", "1"], ["b", "2"], ["c", "3"])
-      write(["a", undefined])
-      const [created, first, second] = receiver.messages
-      assert.strictEqual(created!.created, true)
-      assert.strictEqual(created!.watchId, 0n)
-      assert.strictEqual(created!.header!.revision, 2)
-      assert.deepStrictEqual(created!.events, [])
-      assert.deepStrictEqual(first!.events.map(show), ["put a=1@3", "put b=2@3"])
-      assert.strictEqual(first!.header!.revision, 3)
-      assert.deepStrictEqual(second!.events, [
-        {
-          type: EventType.Delete,
-          kv: { key: bytes("a"), createRevision: 0, modRevision: 4, version: 0, value: emptyBytes, lease: 0n },
-          prevKv: undefined
-        }
-      ])
-      assert.deepStrictEqual(first!.events[0]!.kv, {
-        key: bytes("a"),
-        createRevision: 2,
-        modRevision: 3,
-        version: 2,
-        value: bytes("1"),
-        lease: 0n
-      })
-      assert.strictEqual(receiver.messages.length, 3)
-    }).pipe(Effect.provide(hub(world))))
+  it.effect(
+    "W1 W5 W8 W12: created first with the current revision, then the events of each revision in one message",
+    () =>
+      Effect.gen(function* () {
+        const { receiver, stream, write } = yield* begun(world)
+        write(["a", "0"])
+        stream.request(create({ key: bytes("a"), rangeEnd: bytes("c") }))
+        write(["a", "1"], ["b", "2"], ["c", "3"])
+        write(["a", undefined])
+        const [created, first, second] = receiver.messages
+        assert.strictEqual(created!.created, true)
+        assert.strictEqual(created!.watchId, 0n)
+        assert.strictEqual(created!.header!.revision, 2)
+        assert.deepStrictEqual(created!.events, [])
+        assert.deepStrictEqual(first!.events.map(show), ["put a=1@3", "put b=2@3"])
+        assert.strictEqual(first!.header!.revision, 3)
+        assert.deepStrictEqual(second!.events, [
+          {
+            type: EventType.Delete,
+            kv: { key: bytes("a"), createRevision: 0, modRevision: 4, version: 0, value: emptyBytes, lease: 0n },
+            prevKv: undefined
+          }
+        ])
+        assert.deepStrictEqual(first!.events[0]!.kv, {
+          key: bytes("a"),
+          createRevision: 2,
+          modRevision: 3,
+          version: 2,
+          value: bytes("1"),
+          lease: 0n
+        })
+        assert.strictEqual(receiver.messages.length, 3)
+      }).pipe(Effect.provide(hub(world)))
+  )
 
   it.effect("W4: an empty key means the lowest key, a range end of one zero byte no upper end", () => {
     const world = new World()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream, write } = yield* begun(world)
       stream.request(create({ key: emptyBytes }))
       stream.request(create({ key: emptyBytes, rangeEnd: bytes("\0") }))
@@ -93,7 +96,7 @@ describe("a watch from now on", () => {
 
   it.effect("W11: filters drop events, and a message left without events is not sent", () => {
     const world = new World()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream, write } = yield* begun(world)
       stream.request(create({ ...everything, filters: [WatchFilter.NoPut] }))
       stream.request(create({ ...everything, filters: [WatchFilter.NoDelete] }))
@@ -108,7 +111,7 @@ describe("a watch from now on", () => {
 
   it.effect("W10: prev_kv is attached to changes and deletes, not to creates, and only where it was asked for", () => {
     const world = new World()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream, write } = yield* begun(world)
       stream.request(create({ key: bytes("a"), prevKv: true }))
       stream.request(create({ key: bytes("a") }))
@@ -129,33 +132,42 @@ describe("a watch from now on", () => {
 
 describe("watch ids", () => {
   const world = new World()
-  it.effect("W2 W13: the server chooses 0, 1, 2 … and skips ids in use; a duplicate is refused; cancel frees an id", () =>
-    Effect.gen(function*() {
-      const { receiver, stream, write } = yield* begun(world)
-      for (const id of [1n, 0n, 0n, 1n, -5n]) stream.request(create({ key: bytes("a"), watchId: id }))
-      assert.deepStrictEqual(receiver.messages.map((message) => message.watchId), [1n, 0n, 2n, -1n, -5n])
-      const refused = receiver.messages[3]!
-      assert.strictEqual(refused.created && refused.canceled, true)
-      assert.strictEqual(refused.cancelReason, "mvcc: duplicate watch ID provided on the WatchStream")
-      assert.strictEqual(refused.compactRevision, 0)
+  it.effect(
+    "W2 W13: the server chooses 0, 1, 2 … and skips ids in use; a duplicate is refused; cancel frees an id",
+    () =>
+      Effect.gen(function* () {
+        const { receiver, stream, write } = yield* begun(world)
+        for (const id of [1n, 0n, 0n, 1n, -5n]) stream.request(create({ key: bytes("a"), watchId: id }))
+        assert.deepStrictEqual(
+          receiver.messages.map((message) => message.watchId),
+          [1n, 0n, 2n, -1n, -5n]
+        )
+        const refused = receiver.messages[3]!
+        assert.strictEqual(refused.created && refused.canceled, true)
+        assert.strictEqual(refused.cancelReason, "mvcc: duplicate watch ID provided on the WatchStream")
+        assert.strictEqual(refused.compactRevision, 0)
 
-      stream.request({ kind: "cancel", watchId: 1n })
-      stream.request({ kind: "cancel", watchId: 99n })
-      const canceled = receiver.messages.at(-1)!
-      assert.deepStrictEqual(
-        [canceled.watchId, canceled.created, canceled.canceled, canceled.cancelReason, canceled.compactRevision],
-        [1n, false, true, "", 0]
-      )
-      assert.strictEqual(receiver.messages.length, 6)
-      write(["a", "1"])
-      assert.deepStrictEqual(receiver.messages.slice(6).map((message) => message.watchId), [0n, 2n, -5n])
-      stream.request(create({ key: bytes("a"), watchId: 1n }))
-      assert.strictEqual(receiver.messages.at(-1)!.watchId, 1n)
-    }).pipe(Effect.provide(hub(world))))
+        stream.request({ kind: "cancel", watchId: 1n })
+        stream.request({ kind: "cancel", watchId: 99n })
+        const canceled = receiver.messages.at(-1)!
+        assert.deepStrictEqual(
+          [canceled.watchId, canceled.created, canceled.canceled, canceled.cancelReason, canceled.compactRevision],
+          [1n, false, true, "", 0]
+        )
+        assert.strictEqual(receiver.messages.length, 6)
+        write(["a", "1"])
+        assert.deepStrictEqual(
+          receiver.messages.slice(6).map((message) => message.watchId),
+          [0n, 2n, -5n]
+        )
+        stream.request(create({ key: bytes("a"), watchId: 1n }))
+        assert.strictEqual(receiver.messages.at(-1)!.watchId, 1n)
+      }).pipe(Effect.provide(hub(world)))
+  )
 
   it.effect("W3: an empty range and a negative start are refused with etcd's words", () => {
     const world = new World()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream, watchHub } = yield* begun(world)
       stream.request(create({ key: bytes("b"), rangeEnd: bytes("b") }))
       stream.request(create({ key: bytes("b"), rangeEnd: bytes("a") }))
@@ -182,7 +194,7 @@ describe("watch ids", () => {
 describe("a watch from an old revision", () => {
   const world = history(2500)
   it.effect("W5 W8: gets history in batches of whole revisions and goes on live without gap or repeat", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { receiver, stream, watchHub, write } = yield* begun(world)
       stream.request(create({ ...everything, startRevision: 3 }))
       assert.strictEqual(watchHub.stats().minRevision, 3)
@@ -202,22 +214,24 @@ describe("a watch from an old revision", () => {
       assert.strictEqual(watchHub.stats().slow, 0)
       assert.strictEqual(watchHub.stats().minRevision, world.revision + 1)
       assert.strictEqual(watchHub.stats().eventsSent, wanted.length)
-    }).pipe(Effect.provide(hub(world))))
+    }).pipe(Effect.provide(hub(world)))
+  )
 
   it.effect("shares what it reads: a thousand watches from about the same revision read the disk a few times", () => {
     const world = history(900)
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream } = yield* begun(world)
       for (let i = 0; i < 1000; i++) stream.request(create({ key: bytes("k3"), startRevision: 2 + (i % 7) }))
       yield* settle()
       assert.isAtMost(world.diskReads, 8)
-      for (const id of [0n, 6n, 999n]) assert.strictEqual(events(receiver.messages, id).length, 180 - (id % 7n > 1n ? 1 : 0))
+      for (const id of [0n, 6n, 999n])
+        assert.strictEqual(events(receiver.messages, id).length, 180 - (id % 7n > 1n ? 1 : 0))
     }).pipe(Effect.provide(hub(world)))
   })
 
   it.effect("bounds a batch in bytes, previous values included", () => {
     const world = history(200, () => "x".repeat(50_000))
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream } = yield* begun(world)
       stream.request(create({ ...everything, startRevision: 2, prevKv: true }))
       yield* settle(2000)
@@ -231,7 +245,7 @@ describe("a watch from an old revision", () => {
 
   it.effect("W7: a start in the future is silent until then, for progress requests too", () => {
     const world = history(3)
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream, write } = yield* begun(world)
       stream.request(create({ ...everything, startRevision: 7 }))
       stream.request({ kind: "progress" })
@@ -246,36 +260,39 @@ describe("a watch from an old revision", () => {
     }).pipe(Effect.provide(hub(world)))
   })
 
-  it.effect("W6: below the floor it is created, then cancelled with the floor; at the floor it works without prev_kv", () => {
-    const world = history(10)
-    world.floor = 7
-    return Effect.gen(function*() {
-      const { receiver, stream } = yield* begun(world)
-      stream.request(create({ ...everything, startRevision: 6, watchId: 5n }))
-      stream.request(create({ ...everything, startRevision: 7, prevKv: true }))
-      yield* settle()
-      const [created, canceled] = receiver.messages
-      assert.deepStrictEqual([created!.created, created!.canceled, created!.watchId], [true, false, 5n])
-      assert.deepStrictEqual(
-        [canceled!.watchId, canceled!.canceled, canceled!.compactRevision, canceled!.cancelReason],
-        [5n, true, 7, ""]
-      )
-      assert.strictEqual(canceled!.header!.revision, 0)
-      assert.deepStrictEqual(events(receiver.messages), [
-        "put k2=v7@7",
-        "put k3=v8@8 was v3@3",
-        "put k4=v9@9 was v4@4",
-        "put k0=v10@10 was v5@5",
-        "put k1=v11@11 was v6@6"
-      ])
-    }).pipe(Effect.provide(hub(world)))
-  })
+  it.effect(
+    "W6: below the floor it is created, then cancelled with the floor; at the floor it works without prev_kv",
+    () => {
+      const world = history(10)
+      world.floor = 7
+      return Effect.gen(function* () {
+        const { receiver, stream } = yield* begun(world)
+        stream.request(create({ ...everything, startRevision: 6, watchId: 5n }))
+        stream.request(create({ ...everything, startRevision: 7, prevKv: true }))
+        yield* settle()
+        const [created, canceled] = receiver.messages
+        assert.deepStrictEqual([created!.created, created!.canceled, created!.watchId], [true, false, 5n])
+        assert.deepStrictEqual(
+          [canceled!.watchId, canceled!.canceled, canceled!.compactRevision, canceled!.cancelReason],
+          [5n, true, 7, ""]
+        )
+        assert.strictEqual(canceled!.header!.revision, 0)
+        assert.deepStrictEqual(events(receiver.messages), [
+          "put k2=v7@7",
+          "put k3=v8@8 was v3@3",
+          "put k4=v9@9 was v4@4",
+          "put k0=v10@10 was v5@5",
+          "put k1=v11@11 was v6@6"
+        ])
+      }).pipe(Effect.provide(hub(world)))
+    }
+  )
 })
 
 describe("a slow receiver", () => {
   it.effect("W17: is sent nothing while full, does not hold up others, and gets everything afterwards in order", () => {
     const world = new World()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { drain, receiver, stream, watchHub, write } = yield* begun(world, 2)
       const quick = new Receiver(1_000_000)
       const other = watchHub.open(quick)
@@ -299,7 +316,7 @@ describe("a slow receiver", () => {
 
   it.effect("reads the disk only for what memory no longer holds", () => {
     const world = new World()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { drain, receiver, stream, watchHub, write } = yield* begun(world, 1)
       stream.request(create({ ...everything, prevKv: true }))
       for (let i = 0; i < 40; i++) write(["big", "x".repeat(1_000_000)])
@@ -307,7 +324,10 @@ describe("a slow receiver", () => {
       yield* settle(2000)
       assert.strictEqual(watchHub.stats().slow, 0)
       const revisions = receiver.messages.flatMap((message) => message.events.map((event) => event.kv.modRevision))
-      assert.deepStrictEqual(revisions, Array.from({ length: 40 }, (_, i) => i + 2))
+      assert.deepStrictEqual(
+        revisions,
+        Array.from({ length: 40 }, (_, i) => i + 2)
+      )
       assert.isAbove(world.diskReads, 0)
       assert.isBelow(world.diskReads, 40)
     }).pipe(Effect.provide(hub(world)))
@@ -315,7 +335,7 @@ describe("a slow receiver", () => {
 
   it.effect("W6: one that is overtaken by a compaction is cancelled, the others go on", () => {
     const world = history(10)
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { drain, receiver, stream, watchHub, write } = yield* begun(world, 2)
       stream.request(create({ ...everything, startRevision: 4 }))
       stream.request(create({ ...everything, startRevision: 9 }))
@@ -325,7 +345,9 @@ describe("a slow receiver", () => {
       write(["a", "1"])
       yield* settle()
       assert.deepStrictEqual(
-        receiver.messages.filter((message) => message.canceled).map((message) => [message.watchId, message.compactRevision]),
+        receiver.messages
+          .filter((message) => message.canceled)
+          .map((message) => [message.watchId, message.compactRevision]),
         [[0n, 9]]
       )
       assert.deepStrictEqual(events(receiver.messages, 0n), [])
@@ -335,12 +357,16 @@ describe("a slow receiver", () => {
 
   it.effect("that never reads and asks on is refused at last, and memory stays bounded", () => {
     const world = new World()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream, watchHub } = yield* begun(world, 1)
       stream.request(create(everything))
       for (let i = 0; i < 100_000; i++) assert.isTrue(stream.request({ kind: "progress" }))
       let taken = 0
-      while (stream.request({ kind: "cancel", watchId: -7n }) && stream.request(create({ key: bytes("a"), startRevision: -1 }))) taken++
+      while (
+        stream.request({ kind: "cancel", watchId: -7n }) &&
+        stream.request(create({ key: bytes("a"), startRevision: -1 }))
+      )
+        taken++
       assert.isBelow(taken, 5000)
       assert.strictEqual(receiver.messages.length, 1)
       stream.close()
@@ -352,7 +378,7 @@ describe("a slow receiver", () => {
 describe("W9: fragments", () => {
   it.effect("a response above the limit is split, the pieces are adjacent, and only the last lacks the mark", () => {
     const world = new World()
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { drain, receiver, stream, write } = yield* begun(world, 4)
       stream.request(create({ ...everything, fragment: true }))
       stream.request(create(everything))
@@ -366,15 +392,21 @@ describe("W9: fragments", () => {
         if (receiver.messages.at(-1)!.events.some((event) => text(event.kv.key) === "after")) drain(100)
       }
       const mine = receiver.messages.filter((message) => message.watchId === 0n && message.events.length > 1)
-      assert.deepStrictEqual(mine.map((message) => [message.events.length, message.fragment]), [
-        [5, true],
-        [5, true],
-        [2, false]
-      ])
+      assert.deepStrictEqual(
+        mine.map((message) => [message.events.length, message.fragment]),
+        [
+          [5, true],
+          [5, true],
+          [2, false]
+        ]
+      )
       const first = receiver.messages.indexOf(mine[0]!)
       assert.deepStrictEqual(receiver.messages.slice(first, first + 3), mine)
       const whole = receiver.messages.filter((message) => message.watchId === 1n && message.events.length > 1)
-      assert.deepStrictEqual(whole.map((message) => [message.events.length, message.fragment]), [[12, false]])
+      assert.deepStrictEqual(
+        whole.map((message) => [message.events.length, message.fragment]),
+        [[12, false]]
+      )
     }).pipe(Effect.provide(hub(world)))
   })
 })
@@ -382,7 +414,7 @@ describe("W9: fragments", () => {
 describe("progress", () => {
   it.effect("W15: a request is answered at once behind the events, when every watch of the stream is caught up", () => {
     const world = history(20)
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { receiver, stream, write } = yield* begun(world)
       stream.request({ kind: "progress" })
       assert.strictEqual(receiver.messages.length, 0)
@@ -390,51 +422,63 @@ describe("progress", () => {
       stream.request({ kind: "progress" })
       write(["a", "1"])
       stream.request({ kind: "progress" })
-      assert.deepStrictEqual(receiver.messages.slice(1).map((message) => [message.watchId, message.header!.revision, message.events.length]), [
-        [-1n, 21, 0],
-        [0n, 22, 1],
-        [-1n, 22, 0]
-      ])
+      assert.deepStrictEqual(
+        receiver.messages.slice(1).map((message) => [message.watchId, message.header!.revision, message.events.length]),
+        [
+          [-1n, 21, 0],
+          [0n, 22, 1],
+          [-1n, 22, 0]
+        ]
+      )
       stream.request(create({ ...everything, startRevision: 2 }))
       stream.request({ kind: "progress" })
       assert.strictEqual(receiver.messages.length, 5)
       yield* settle()
       stream.request({ kind: "progress" })
-      assert.deepStrictEqual(receiver.messages.slice(5).map((message) => message.watchId), [1n, -1n])
+      assert.deepStrictEqual(
+        receiver.messages.slice(5).map((message) => message.watchId),
+        [1n, -1n]
+      )
     }).pipe(Effect.provide(hub(world)))
   })
 
-  it.effect("W14: a notification comes every interval with up to a tenth more, only to quiet watches that asked", () => {
-    const world = new World()
-    return Effect.gen(function*() {
-      const { receiver, stream, write } = yield* begun(world)
-      stream.request(create({ ...everything, progressNotify: true }))
-      stream.request(create(everything))
-      stream.request(create({ ...everything, progressNotify: true, startRevision: 50 }))
-      yield* TestClock.adjust("4999 millis")
-      assert.strictEqual(receiver.messages.length, 3)
-      yield* TestClock.adjust("501 millis")
-      assert.deepStrictEqual(receiver.messages.slice(3).map((message) => [message.watchId, message.header!.revision, message.events.length]), [
-        [0n, 1, 0]
-      ])
-      write(["a", "1"])
-      const before = receiver.messages.length
-      yield* TestClock.adjust("5500 millis")
-      assert.strictEqual(receiver.messages.length, before)
-      yield* TestClock.adjust("5500 millis")
-      assert.strictEqual(receiver.messages.length, before + 1)
-      assert.strictEqual(receiver.messages.at(-1)!.header!.revision, 2)
-      stream.close()
-      yield* TestClock.adjust("1 hour")
-      assert.strictEqual(receiver.messages.length, before + 1)
-    }).pipe(Effect.provide(hub(world, { watch: { progressIntervalMillis: 5000 } })), Random.withSeed("progress"))
-  })
+  it.effect(
+    "W14: a notification comes every interval with up to a tenth more, only to quiet watches that asked",
+    () => {
+      const world = new World()
+      return Effect.gen(function* () {
+        const { receiver, stream, write } = yield* begun(world)
+        stream.request(create({ ...everything, progressNotify: true }))
+        stream.request(create(everything))
+        stream.request(create({ ...everything, progressNotify: true, startRevision: 50 }))
+        yield* TestClock.adjust("4999 millis")
+        assert.strictEqual(receiver.messages.length, 3)
+        yield* TestClock.adjust("501 millis")
+        assert.deepStrictEqual(
+          receiver.messages
+            .slice(3)
+            .map((message) => [message.watchId, message.header!.revision, message.events.length]),
+          [[0n, 1, 0]]
+        )
+        write(["a", "1"])
+        const before = receiver.messages.length
+        yield* TestClock.adjust("5500 millis")
+        assert.strictEqual(receiver.messages.length, before)
+        yield* TestClock.adjust("5500 millis")
+        assert.strictEqual(receiver.messages.length, before + 1)
+        assert.strictEqual(receiver.messages.at(-1)!.header!.revision, 2)
+        stream.close()
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(receiver.messages.length, before + 1)
+      }).pipe(Effect.provide(hub(world, { watch: { progressIntervalMillis: 5000 } })), Random.withSeed("progress"))
+    }
+  )
 })
 
 describe("the hub", () => {
   it.effect("keeps requests that come before the store is loaded", () => {
     const world = history(3)
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const watchHub = yield* WatchHub
       const receiver = new Receiver(100)
       watchHub.open(receiver).request(create({ ...everything, startRevision: 3 }))
@@ -448,7 +492,7 @@ describe("the hub", () => {
 
   it.effect("refuses a revision that leaves a hole and a floor that moves back", () => {
     const world = history(3)
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { watchHub } = yield* begun(world)
       assert.throws(() => watchHub.publish(6, []), /6 published after 4/)
       watchHub.compacted(3)
@@ -456,16 +500,20 @@ describe("the hub", () => {
     }).pipe(Effect.provide(hub(world)))
   })
 
-  it.effect("finds the watches of a key without looking at the others", () => {
-    const world = new World()
-    return Effect.gen(function*() {
-      const { stream, watchHub, write } = yield* begun(world)
-      const name = (i: number) => `key-${String(i).padStart(6, "0")}`
-      for (let i = 0; i < 10_000; i++) stream.request(create({ key: bytes(name(i)) }))
-      for (let i = 0; i < 10_000; i++) stream.request(create({ key: bytes(name(i)), rangeEnd: bytes(`${name(i)}0`) }))
-      const publishes = 20_000
-      for (let i = 0; i < publishes; i++) write([name(i % 10_000), "v"])
-      assert.strictEqual(watchHub.stats().eventsSent, 2 * publishes)
-    }).pipe(Effect.provide(hub(world)))
-  }, 10_000)
+  it.effect(
+    "finds the watches of a key without looking at the others",
+    () => {
+      const world = new World()
+      return Effect.gen(function* () {
+        const { stream, watchHub, write } = yield* begun(world)
+        const name = (i: number) => `key-${String(i).padStart(6, "0")}`
+        for (let i = 0; i < 10_000; i++) stream.request(create({ key: bytes(name(i)) }))
+        for (let i = 0; i < 10_000; i++) stream.request(create({ key: bytes(name(i)), rangeEnd: bytes(`${name(i)}0`) }))
+        const publishes = 20_000
+        for (let i = 0; i < publishes; i++) write([name(i % 10_000), "v"])
+        assert.strictEqual(watchHub.stats().eventsSent, 2 * publishes)
+      }).pipe(Effect.provide(hub(world)))
+    },
+    10_000
+  )
 })

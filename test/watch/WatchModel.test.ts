@@ -27,7 +27,14 @@ const dice = (seed: number) => {
 }
 
 const keys = ["a", "b", "ba", "c"]
-const ranges = [["a", ""], ["b", ""], ["b", "c"], ["a", "\0"], ["", "\0"], ["zz", ""]] as const
+const ranges = [
+  ["a", ""],
+  ["b", ""],
+  ["b", "c"],
+  ["a", "\0"],
+  ["", "\0"],
+  ["zz", ""]
+] as const
 
 type Step =
   | { readonly kind: "write"; readonly ops: ReadonlyArray<readonly [key: string, deleted: boolean]> }
@@ -201,77 +208,82 @@ const Seed = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000_
 const Length = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 150 }))
 
 describe("WatchHub against a plain list", () => {
-  it.effect.prop("I6: every watch sees every event at or after its start, once and in order", [Seed, Length], ([seed, length]) => {
-    const draw = dice(seed)
-    const before = draw(20)
-    const steps = Array.from({ length }, () => stepOf(draw))
-    const world = new World()
-    for (let i = 0; i < before; i++) world.write([{ key: "abc"[i % 3]!, value: i % 4 === 3 ? undefined : `${i}` }])
-    return Effect.gen(function*() {
-      const watchHub = yield* WatchHub
-      watchHub.begin(world.revision, 0)
-      const connections = Array.from({ length: streams }, () => new Connection(watchHub.open))
-      const floors = new Set<number>()
-      let written = 0
-      for (const step of steps) {
-        const connection = "stream" in step ? connections[step.stream]! : undefined
-        if (step.kind === "write") {
-          const ops = new Map(step.ops.map(([key, deleted]) => [key, deleted ? undefined : `${++written}`]))
-          const done = world.write([...ops].map(([key, value]) => ({ key, value })))
-          if (done !== undefined) watchHub.publish(done.revision, done.changes)
-        } else if (step.kind === "watch" && !connection!.closed) {
-          const startRevision = step.back === 0 ? 0 : Math.max(1, world.revision + 4 - step.back)
-          const { create: request } = create({
-            key: bytes(step.range[0]),
-            rangeEnd: bytes(step.range[1]),
-            startRevision,
-            prevKv: step.prevKv,
-            fragment: step.fragment,
-            filters: step.filters
-          })
-          const start = startRevision === 0 ? world.revision + 1 : startRevision
-          connection!.asked.push({
-            request,
-            start,
-            events: [],
-            checked: 0,
-            revisions: new Set(),
-            created: false,
-            partial: false,
-            ended: ""
-          })
-          connection!.stream.request({ kind: "create", create: request })
-        } else if (step.kind === "cancel") {
-          connection!.stream.request({ kind: "cancel", watchId: BigInt(step.which) })
-        } else if (step.kind === "progress") {
-          connection!.stream.request({ kind: "progress" })
-        } else if (step.kind === "drain" && !connection!.closed) {
-          connection!.receiver.room += step.room
-          if (connection!.receiver.room > 0) connection!.stream.drained()
-        } else if (step.kind === "close") {
-          connection!.closed = true
-          connection!.stream.close()
-          connection!.receiver.room = 0
-        } else if (step.kind === "compact") {
-          const floor = Math.max(world.floor, world.revision - step.back)
-          floors.add(floor)
-          watchHub.compacted(floor)
-          world.floor = floor
-        } else if (step.kind === "turns") {
-          yield* settle(step.turns)
+  it.effect.prop(
+    "I6: every watch sees every event at or after its start, once and in order",
+    [Seed, Length],
+    ([seed, length]) => {
+      const draw = dice(seed)
+      const before = draw(20)
+      const steps = Array.from({ length }, () => stepOf(draw))
+      const world = new World()
+      for (let i = 0; i < before; i++) world.write([{ key: "abc"[i % 3]!, value: i % 4 === 3 ? undefined : `${i}` }])
+      return Effect.gen(function* () {
+        const watchHub = yield* WatchHub
+        watchHub.begin(world.revision, 0)
+        const connections = Array.from({ length: streams }, () => new Connection(watchHub.open))
+        const floors = new Set<number>()
+        let written = 0
+        for (const step of steps) {
+          const connection = "stream" in step ? connections[step.stream]! : undefined
+          if (step.kind === "write") {
+            const ops = new Map(step.ops.map(([key, deleted]) => [key, deleted ? undefined : `${++written}`]))
+            const done = world.write([...ops].map(([key, value]) => ({ key, value })))
+            if (done !== undefined) watchHub.publish(done.revision, done.changes)
+          } else if (step.kind === "watch" && !connection!.closed) {
+            const startRevision = step.back === 0 ? 0 : Math.max(1, world.revision + 4 - step.back)
+            const { create: request } = create({
+              key: bytes(step.range[0]),
+              rangeEnd: bytes(step.range[1]),
+              startRevision,
+              prevKv: step.prevKv,
+              fragment: step.fragment,
+              filters: step.filters
+            })
+            const start = startRevision === 0 ? world.revision + 1 : startRevision
+            connection!.asked.push({
+              request,
+              start,
+              events: [],
+              checked: 0,
+              revisions: new Set(),
+              created: false,
+              partial: false,
+              ended: ""
+            })
+            connection!.stream.request({ kind: "create", create: request })
+          } else if (step.kind === "cancel") {
+            connection!.stream.request({ kind: "cancel", watchId: BigInt(step.which) })
+          } else if (step.kind === "progress") {
+            connection!.stream.request({ kind: "progress" })
+          } else if (step.kind === "drain" && !connection!.closed) {
+            connection!.receiver.room += step.room
+            if (connection!.receiver.room > 0) connection!.stream.drained()
+          } else if (step.kind === "close") {
+            connection!.closed = true
+            connection!.stream.close()
+            connection!.receiver.room = 0
+          } else if (step.kind === "compact") {
+            const floor = Math.max(world.floor, world.revision - step.back)
+            floors.add(floor)
+            watchHub.compacted(floor)
+            world.floor = floor
+          } else if (step.kind === "turns") {
+            yield* settle(step.turns)
+          }
+          for (const one of connections) check(world, one, floors, false)
         }
-        for (const one of connections) check(world, one, floors, false)
-      }
-      for (const one of connections) {
-        if (one.closed) continue
-        one.receiver.room = 1_000_000
-        one.stream.drained()
-      }
-      for (let turns = 0; watchHub.stats().slow > 0; turns++) {
-        assert.isBelow(turns, 5000, "a watch does not catch up")
-        yield* settle(1)
-      }
-      for (const one of connections) check(world, one, floors, true)
-    }).pipe(Effect.provide(hub(world, { limits: { maxRequestBytes: 100 - 524_288, maxTxnOps: 128, quotaBytes: 0 } })))
-  }, { arbitrary: { runs: 200, seed: "watch" } })
+        for (const one of connections) {
+          if (one.closed) continue
+          one.receiver.room = 1_000_000
+          one.stream.drained()
+        }
+        for (let turns = 0; watchHub.stats().slow > 0; turns++) {
+          assert.isBelow(turns, 5000, "a watch does not catch up")
+          yield* settle(1)
+        }
+        for (const one of connections) check(world, one, floors, true)
+      }).pipe(Effect.provide(hub(world, { limits: { maxRequestBytes: 100 - 524_288, maxTxnOps: 128, quotaBytes: 0 } })))
+    },
+    { arbitrary: { runs: 200, seed: "watch" } }
+  )
 })

@@ -21,15 +21,23 @@ const eventOfSize = (valueBytes: number): Event => ({
 
 describe("W9: the split of big responses", () => {
   const Sizes = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3000 })))
-  it.prop("keeps every event in order, below the limit unless a piece has one event, marks all but the last", [Sizes], ([sizes]) => {
-    const events = sizes.map(eventOfSize)
-    const pieces = fragmentsOf(responseOf(header, 5n, { events }), 4096)
-    assert.deepStrictEqual(pieces.flatMap((piece) => piece.events), events)
-    for (const [i, piece] of pieces.entries()) {
-      assert.strictEqual(piece.fragment, i < pieces.length - 1)
-      assert.strictEqual(piece.watchId, 5n)
-      const size = piece.events.reduce((sum, event) => sum + eventBytes(event), 0)
-      assert.isTrue(piece.events.length <= 1 || size < 4096)
-    }
-  }, { arbitrary: { runs: 200, seed: "fragments" } })
+  it.prop(
+    "keeps every event in order, below the limit unless a piece has one event, marks all but the last",
+    [Sizes],
+    ([sizes]) => {
+      const events = sizes.map(eventOfSize)
+      const pieces = fragmentsOf(responseOf(header, 5n, { events }), 4096)
+      assert.deepStrictEqual(
+        pieces.flatMap((piece) => piece.events),
+        events
+      )
+      for (const [i, piece] of pieces.entries()) {
+        assert.strictEqual(piece.fragment, i < pieces.length - 1)
+        assert.strictEqual(piece.watchId, 5n)
+        const size = piece.events.reduce((sum, event) => sum + eventBytes(event), 0)
+        assert.isTrue(piece.events.length <= 1 || size < 4096)
+      }
+    },
+    { arbitrary: { runs: 200, seed: "fragments" } }
+  )
 })

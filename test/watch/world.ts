@@ -123,7 +123,7 @@ export const create = (request: Partial<WatchCreateRequest> & { readonly key: Ui
 /** The part of the store that watches use, read with the delays of a disk. */
 const localStore = (world: World): Pick<LocalStore["Service"], "changes" | "versions"> => ({
   changes: (from, to, maxBytes) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       world.diskReads++
       yield* Effect.yieldNow
       const found: Array<LogRecord> = []
@@ -138,7 +138,7 @@ const localStore = (world: World): Pick<LocalStore["Service"], "changes" | "vers
       return found
     }),
   versions: (wanted) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       world.versionReads++
       yield* Effect.yieldNow
       const stored = world.stored()

@@ -27,7 +27,9 @@ import { Takeover } from "../services/Takeover.ts"
 const requestTimeoutMillis = 7_000
 const expiryTickMillis = 250
 const putWriters = 4
-const gatherMaxMillis = 2
+/** A gathering ends when nobody came for so long, and at the latest after so long. */
+const gatherQuietMillis = 2
+const gatherMaxMillis = 10
 const drainTimeoutMillis = 10_000
 /** A batch that is not stored after so long makes the node degraded. */
 const slowStoreMillis = 5_000
@@ -76,6 +78,9 @@ export const layer: Layer.Layer<
     const labels = { path: "sync", result: "success" }
 
     const work = yield* Latch.make(false)
+    /** The open batch holds what was `expected`: entries that were open at the last answer, and one for each answered. */
+    const gathered = yield* Latch.make(false)
+    let expected = 0
     const toStore = yield* Queue.bounded<Batch>(putWriters)
     const toPersist = yield* Queue.bounded<Batch>(1024)
 
@@ -99,27 +104,39 @@ export const layer: Layer.Layer<
           closedAt.delete(batch)
         }
         lastAckMillis = now
-        waiters.complete(top)
+        expected = Math.max(expected, pipeline.openEntries) + waiters.complete(top)
       }
       readers.complete(pipeline.commitIndex)
     }
 
-    /** How long a batch stays open for the clients that were just answered (design 5, step 3). */
-    const gatherMillis = (): number => {
-      const median = putTimes.median()
-      if (nowMillis() - lastAckMillis > median) return 0
-      return Math.min(gatherMaxMillis, median / 10)
-    }
+    /**
+     * A batch stays open for the clients that were just answered (design 5, step 3): until they are all back, so that a
+     * lone writer never waits, or until none of them has come for a while.
+     */
+    const gather = Effect.gen(function* () {
+      const startedAt = nowMillis()
+      for (;;) {
+        const open = pipeline!.openEntries
+        const median = putTimes.median()
+        const now = nowMillis()
+        if (open >= expected || pipeline!.isFull() || now - lastAckMillis > median) return
+        const wait = Math.min(gatherQuietMillis, median / 10)
+        // Below half a millisecond a timer would wait longer than what it is for.
+        if (wait < 0.5 || now - startedAt >= Math.min(gatherMaxMillis, median / 4)) return
+        gathered.closeUnsafe()
+        yield* gathered.await.pipe(Effect.timeoutOption(wait))
+        if (pipeline!.openEntries === open) return
+      }
+    })
 
     const batcher = Effect.gen(function* () {
       for (;;) {
         yield* work.await
         work.closeUnsafe()
         while (pipeline !== undefined && pipeline.canClose()) {
-          const wait = pipeline.isFull() ? 0 : gatherMillis()
-          // Below half a millisecond a timer would wait longer than what it is for.
-          if (wait >= 0.5) yield* Effect.sleep(wait)
+          yield* gather
           const batch = pipeline.close(entryBytes)
+          expected = Math.max(0, expected - batch.entries.length)
           closedAt.set(batch, nowMillis())
           yield* Queue.offer(toPersist, batch)
           yield* Queue.offer(toStore, batch)
@@ -208,6 +225,7 @@ export const layer: Layer.Layer<
       lastRevision = entry.revision
       waiters.push(entry.index, nowMillis() + requestTimeoutMillis, waiter)
       work.openUnsafe()
+      if (pipeline!.openEntries >= expected || pipeline!.isFull()) gathered.openUnsafe()
     }
 
     const whenReadable = (index: number, waiter: Waiter): void => {

@@ -33,13 +33,15 @@ export class WaiterQueue {
     this.#live++
   }
 
-  /** Tells everybody who waits for `index` or less, in order. */
-  complete(index: number): void {
+  /** Tells everybody who waits for `index` or less, in order; how many that were. */
+  complete(index: number): number {
+    const before = this.#live
     while (this.#head < this.#slots.length && this.#slots[this.#head]!.index <= index) {
       const slot = this.#slots[this.#head++]!
       this.tell(slot, undefined)
     }
     this.shrink()
+    return before - this.#live
   }
 
   /** Fails whoever has waited too long. Deadlines ascend nearly, so the scan stops at the first one that has time. */
@@ -52,6 +54,9 @@ export class WaiterQueue {
       this.tell(slot, error)
       expired++
     }
+    // While nothing is committed for long the told ones must not pile up.
+    while (this.#head < this.#slots.length && this.#slots[this.#head]!.waiter === undefined) this.#head++
+    this.shrink()
     return expired
   }
 

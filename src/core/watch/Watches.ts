@@ -14,6 +14,7 @@ import { EventBatch } from "./EventBatch.ts"
 import { eventOf, fragmentsOf, responseOf } from "./events.ts"
 import { watchedRange } from "./keys.ts"
 import { noWatch } from "./Outbox.ts"
+import { Progress } from "./Progress.ts"
 import { ReadyQueue } from "./ReadyQueue.ts"
 import { RecentRevisions } from "./RecentRevisions.ts"
 import type { Change, WatchSink, WatchStats, WatchStream } from "./types.ts"
@@ -50,7 +51,7 @@ export class Watches {
   readonly #ready = new ReadyQueue()
   readonly #streams = new Set<Stream>()
   readonly #behind = new Set<Watch>()
-  readonly #notified = new Set<Stream>()
+  readonly #progressing = new Progress()
   #revision = 0
   #floor = 0
   #begun = false
@@ -205,18 +206,12 @@ export class Watches {
   }
 
   get hasNotified(): boolean {
-    return this.#notified.size > 0
+    return !this.#progressing.isIdle
   }
 
   /** Rule W14: one step of time; `draw` says after how many steps a stream's next notification is due. */
   progressStep(draw: () => number): void {
-    for (const stream of this.#notified) {
-      if (stream.stepsToProgress === 0) stream.stepsToProgress = draw()
-      else if (--stream.stepsToProgress === 0) {
-        stream.stepsToProgress = draw()
-        this.#notify(stream)
-      }
-    }
+    for (const stream of this.#progressing.step(draw)) this.#notify(stream)
   }
 
   #notify(stream: Stream): void {
@@ -250,8 +245,7 @@ export class Watches {
     this.#count++
     this.#index.add(watch)
     if (watch.progressNotify) {
-      stream.notified.add(watch)
-      this.#notified.add(stream)
+      this.#progressing.add(watch)
       this.#options.onNotified()
     }
     // Not live yet for an old start, but nothing is published before this returns.
@@ -332,8 +326,7 @@ export class Watches {
     const { stream } = watch
     stream.behind.delete(watch)
     stream.watches.delete(watch.id)
-    stream.notified.delete(watch)
-    if (stream.notified.size === 0) this.#notified.delete(stream)
+    this.#progressing.remove(watch)
   }
 
   #close(stream: Stream): void {

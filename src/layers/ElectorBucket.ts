@@ -38,7 +38,7 @@ const lockPollMillis = 1_000
 /** While waiting for a lease: how often the arbiter is looked at, since its holder may be alive and renew. */
 const arbiterPollMillis = 1_000
 const retryMillis = 500
-const resignTimeoutMillis = 5_000
+const resignTimeoutMillis = 2_000
 
 export interface ElectorOptions {
   readonly leaseMillis: number
@@ -68,6 +68,9 @@ export const layer = (
 
       let leader = false
       let lockEtag: string | undefined
+      let storeLocked = false
+      /** The term whose end is waited for, and how its arbiter was first seen. */
+      let waitedFor = { term: 0, etag: "" }
       /** When this process first saw the lock's, or the arbiter's, present ETag. */
       const seen = new Map<string, { readonly etag: string; readonly at: number }>()
       const seenAt = (key: string, etag: string): number => {
@@ -157,6 +160,8 @@ export const layer = (
               what: `the Elector ${holder} to let go of ${lockKey} (it is alive as long as it renews it)`,
               until: at + lockTimeoutMillis
             })
+          } else if (status.waiting() === undefined) {
+            status.setWaiting({ what: `the bucket, to store ${lockKey}`, until: undefined })
           }
           yield* Effect.sleep(lockPollMillis)
         }
@@ -185,11 +190,25 @@ export const layer = (
         Effect.catchTag("NotFound", () => Effect.succeed(undefined))
       )
 
-      /** The bucket's own lock, where it has one: taken once, held until this process ends. */
-      const proveOldProcessDead = Effect.gen(function* () {
-        if (store.exclusive === undefined) return false
-        return yield* store.exclusive.pipe(Effect.provideService(Scope.Scope, scope))
+      /**
+       * The bucket's own lock, where it has one: taken before a first term, held until this process ends. Nobody reigns
+       * without it, so who holds it knows that whoever reigned before is dead.
+       */
+      const takeStoreLock = Effect.gen(function* () {
+        if (storeLocked || store.exclusive === undefined) return true
+        storeLocked = yield* store.exclusive.pipe(Effect.provideService(Scope.Scope, scope))
+        return storeLocked
       })
+
+      /** What is waited for. A holder that renews is alive; one that has this node's id should not exist. */
+      const whoseLease = (current: Arbiter, etag: string): string => {
+        if (waitedFor.term !== current.term) waitedFor = { term: current.term, etag }
+        const what = `the lease of ${showNode(current.primary)}, Primary of term ${current.term}, to end`
+        if (waitedFor.etag === etag) return what
+        return current.primary.nodeId === settings.nodeId
+          ? `${what}; it is renewed: another process runs with the node_id ${JSON.stringify(settings.nodeId)}, which must be unique`
+          : `${what}; it is alive and renews it`
+      }
 
       const electOnce = Effect.gen(function* () {
         const found = yield* readArbiter
@@ -200,9 +219,15 @@ export const layer = (
             reason: `term ${current.term} is in mode quorum with ${current.voters.length} voters; this version runs single nodes in mode store`
           })
         }
+        if (!(yield* takeStoreLock)) {
+          const holder = current === undefined || current.resigned ? "another process" : showNode(current.primary)
+          status.setWaiting({ what: `${holder}, which uses this storage, to end`, until: undefined })
+          yield* Effect.sleep(arbiterPollMillis)
+          return undefined
+        }
         // The proof counts from after the arbiter was read, and only by a process that does not reign (design 6.3).
         const sameDatabase = current !== undefined && sameNode(current.primary, membership.self())
-        const provedDead = current !== undefined && !current.resigned && (sameDatabase || (yield* proveOldProcessDead))
+        const provedDead = current !== undefined && !current.resigned && (sameDatabase || store.exclusive !== undefined)
         const verdict = storeElection(
           current,
           found === undefined ? 0 : seenAt(arbiterKey, found.etag),
@@ -210,10 +235,7 @@ export const layer = (
           provedDead
         )
         if (verdict.kind === "wait") {
-          status.setWaiting({
-            what: `the lease of ${showNode(current!.primary)}, Primary of term ${current!.term}, to end`,
-            until: verdict.untilMillis
-          })
+          status.setWaiting({ what: whoseLease(current!, found!.etag), until: verdict.untilMillis })
           yield* Effect.sleep(Math.min(arbiterPollMillis, Math.max(1, verdict.untilMillis - nowMillis())))
           return undefined
         }

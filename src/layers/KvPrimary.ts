@@ -118,9 +118,12 @@ export const layer: Layer.Layer<
       })
     }
 
-    const offerCold = <A>(reply: Reply<A>, versions: ReadonlyArray<Version>, resume: ColdJob["resume"]): void => {
+    /** False: refused, and the client has been told. */
+    const offerCold = <A>(reply: Reply<A>, versions: ReadonlyArray<Version>, resume: ColdJob["resume"]): boolean => {
       const job: ColdJob = { versions, resume: (values) => guarded(reply, () => resume(values)) }
-      if (!Queue.offerUnsafe(cold, job)) reply.fail(errors.tooManyRequests)
+      const accepted = Queue.offerUnsafe(cold, job)
+      if (!accepted) reply.fail(errors.tooManyRequests)
+      return accepted
     }
 
     const range = (request: RangeRequest, reply: Reply<RangeResponse>): void =>
@@ -146,15 +149,18 @@ export const layer: Layer.Layer<
       const finish = (): void => {
         if (!ready || values === undefined) return
         const response = outcome.cold.length === 0 ? outcome.response : fillTxn(outcome, values)
-        if (isEtcdError(response)) reply.fail(response)
-        else reply.succeed({ ...response, header: status.header(revision) })
+        if (!isEtcdError(response)) reply.succeed({ ...response, header: status.header(revision) })
+        // Compacted away between evaluation and reading. A write has happened nevertheless: no definite failure.
+        else reply.fail(outcome.records.length === 0 ? response : errors.requestTimedOut)
       }
       // Asked for now: a later compaction cannot overtake it, LocalStore serves in order.
       if (values === undefined) {
-        offerCold(reply, outcome.cold, (found) => {
+        const accepted = offerCold(reply, outcome.cold, (found) => {
           values = found
           finish()
         })
+        // The client has been told that nothing happened: nothing may happen.
+        if (!accepted) return
       }
       wait(() => {
         ready = true

@@ -2,7 +2,7 @@
  * `Reign` over the arbiter object. A renewal is a CAS with the ETag that was seen last; its lease counts from before it
  * was sent and only once it is known to have landed. An unknown outcome is read back and judged as in design 6.2.
  */
-import { Clock, Deferred, Effect, Layer, type Scope, Semaphore } from "effect"
+import { Clock, Deferred, Effect, Layer, Option, type Scope, Semaphore } from "effect"
 import { assert } from "../core/assert.ts"
 import {
   type Arbiter,
@@ -14,7 +14,7 @@ import {
 } from "../core/election/arbiter.ts"
 import { Log } from "../services/Log.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
-import { ObjectStore } from "../services/ObjectStore.ts"
+import { ObjectStore, Unavailable } from "../services/ObjectStore.ts"
 import { Deposed, Reign, type Won } from "../services/Reign.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 
@@ -22,7 +22,12 @@ import { Supervisor } from "../services/Supervisor.ts"
 const clockDriftMaxMillis = 1_000
 const retryMinMillis = 50
 const retryMaxMillis = 1_000
-const resignTimeoutMillis = 5_000
+const resignTimeoutMillis = 4_000
+/** An attempt that has not answered after a third of the lease is given up; each further one may take twice as long. */
+const attemptMinMillis = 100
+const attemptMaxMillis = 10_000
+/** How often the clocks are compared: after a suspension the lease is renewed at once, not when its third is over. */
+const driftCheckMillis = 1_000
 
 export interface ReignOptions {
   readonly leaseMillis: number
@@ -40,6 +45,8 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
       const over = yield* Deferred.make<never, Deposed>()
       /** One CAS at a time (design 6.2). */
       const oneAtATime = yield* Semaphore.make(1)
+      /** A renewal that is under way does not hold up the resignation: its outcome no longer matters. */
+      const resignAsked = yield* Deferred.make<void>()
       const nowMillis = (): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
 
       let own: Arbiter | undefined
@@ -62,6 +69,7 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
       const write = (change: Partial<Arbiter>): Effect.Effect<void, Deposed> =>
         Effect.gen(function* () {
           let delay = retryMinMillis
+          let attemptMillis = Math.max(attemptMinMillis, options.leaseMillis / 3)
           for (;;) {
             assert(own !== undefined, "a term must be begun before it is renewed")
             if (ended || (resigning && change.resigned !== true)) {
@@ -76,6 +84,7 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
             if (options.leaseMillis < own.leaseMillis) leaseEnd = Math.min(leaseEnd, sentAt + options.leaseMillis)
             const outcome = yield* store.put(arbiterKey, encodeArbiter(next), { ifMatch: etag }).pipe(
               Effect.map((put) => ({ _tag: "Landed" as const, etag: put.etag })),
+              inTime("PUT", attemptMillis),
               Effect.catch((error) => Effect.succeed({ _tag: "Unknown" as const, error }))
             )
             if (outcome._tag === "Landed") {
@@ -84,7 +93,7 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
             }
             status.setTrouble("arbiter", `the lease could not be renewed: ${outcome.error.message}`)
             log.warn("arbiter_write_failed", { term: own.term, counter: next.counter, error: outcome.error.message })
-            const found = yield* readBack
+            const found = yield* readBack(attemptMillis)
             if (found !== undefined) {
               const verdict = judgeUnknownCas(found.arbiter, { term: own.term, counter: next.counter })
               if (verdict === "deposed") {
@@ -100,8 +109,24 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
             }
             yield* Effect.sleep(delay)
             delay = Math.min(delay * 2, retryMaxMillis)
+            attemptMillis = Math.min(attemptMillis * 2, attemptMaxMillis)
           }
-        }).pipe(oneAtATime.withPermits(1))
+        })
+
+      /** A request that hangs is a request whose outcome is unknown. */
+      const inTime =
+        (operation: string, millis: number) =>
+        <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | Unavailable> =>
+          effect.pipe(
+            Effect.timeoutOption(millis),
+            Effect.flatMap((found) =>
+              Option.isSome(found)
+                ? Effect.succeed(found.value)
+                : Effect.fail(
+                    new Unavailable({ operation, key: arbiterKey, reason: `no answer within ${Math.round(millis)} ms` })
+                  )
+            )
+          )
 
       const landed = (next: Arbiter, newEtag: string, sentAt: number, wall: number): void => {
         own = next
@@ -113,9 +138,11 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
         onRenewed()
       }
 
-      const readBack: Effect.Effect<{ readonly arbiter: Arbiter; readonly etag: string } | undefined> = store
-        .get(arbiterKey)
-        .pipe(
+      const readBack = (
+        timeoutMillis: number
+      ): Effect.Effect<{ readonly arbiter: Arbiter; readonly etag: string } | undefined> =>
+        store.get(arbiterKey).pipe(
+          inTime("GET", timeoutMillis),
           Effect.map((object) => {
             const arbiter = decodeArbiter(object.body)
             if (typeof arbiter !== "string") return { arbiter, etag: object.etag }
@@ -130,8 +157,15 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
           )
         )
 
-      /** A renewal that hangs longer than the lease is as good as failed; its outcome is read back by the next one. */
-      const renew = write({})
+      const renew = write({}).pipe(
+        Effect.raceFirst(
+          Effect.andThen(
+            Deferred.await(resignAsked),
+            Effect.suspend(() => Effect.fail(new Deposed({ term: own?.term ?? 0, by: "this process resigns" })))
+          )
+        ),
+        oneAtATime.withPermits(1)
+      )
 
       const begin = (won: Won): Effect.Effect<void, Deposed, Scope.Scope> =>
         Effect.gen(function* () {
@@ -141,7 +175,10 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
           yield* renew
           const loop = Effect.gen(function* () {
             for (;;) {
-              yield* Effect.sleep(Math.max(10, options.leaseMillis / 3))
+              const dueAt = nowMillis() + Math.max(10, options.leaseMillis / 3)
+              for (let left = dueAt - nowMillis(); left > 0 && !drifted(); left = dueAt - nowMillis()) {
+                yield* Effect.sleep(Math.min(driftCheckMillis, left))
+              }
               if (ended || resigning) return yield* Effect.never
               yield* renew
               log.debug("lease_renewed", { term: won.arbiter.term, lease_ms: options.leaseMillis })
@@ -153,18 +190,28 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
 
       const mayAcknowledge = (): boolean => {
         if (ended || resigning) return false
-        const now = nowMillis()
-        if (now >= leaseEnd) return false
-        return Math.abs(clock.currentTimeMillisUnsafe() - now - wallMinusMonotonic) <= clockDriftMaxMillis
+        return nowMillis() < leaseEnd && !drifted()
       }
+
+      /** Wall and monotonic clock have moved apart since the last renewal: the machine was suspended (design 6.3). */
+      const drifted = (): boolean =>
+        Math.abs(clock.currentTimeMillisUnsafe() - nowMillis() - wallMinusMonotonic) > clockDriftMaxMillis
 
       const resign = Effect.gen(function* () {
         if (own === undefined || ended || resigning) return
         resigning = true
         leaseEnd = Number.NEGATIVE_INFINITY
-        const outcome = yield* write({ resigned: true }).pipe(Effect.timeoutOption(resignTimeoutMillis), Effect.result)
+        yield* Deferred.succeed(resignAsked, undefined)
+        const known = yield* write({ resigned: true }).pipe(
+          oneAtATime.withPermits(1),
+          Effect.as(true),
+          Effect.timeoutOption(resignTimeoutMillis),
+          Effect.map(Option.isSome),
+          // Somebody else reigns: there is nothing left to resign.
+          Effect.catchTag("Deposed", () => Effect.succeed(true))
+        )
         ended = true
-        log.info("primary_resigned", { term: own.term, known: outcome._tag === "Success" })
+        log.info("primary_resigned", { term: own.term, known })
       })
 
       return Reign.of({

@@ -4,7 +4,7 @@
  * follows it. A Primary that may not acknowledge deletes nothing.
  */
 import { createReadStream } from "node:fs"
-import { open, stat, unlink } from "node:fs/promises"
+import { open, readdir, stat, unlink } from "node:fs/promises"
 import { join } from "node:path"
 import { createZstdCompress } from "node:zlib"
 import { Clock, Effect, Latch, Layer, Stream } from "effect"
@@ -155,7 +155,7 @@ export const layer: Layer.Layer<
       Effect.gen(function* () {
         const startedAt = clock.currentTimeMillisUnsafe()
         const key = snapshotKey(source.index)
-        const path = join(settings.dataDir, `snapshot_${source.index}_${startedAt}.netsy.tmp`)
+        const path = join(settings.dataDir, temporaryFile(source.index, startedAt))
         const size = yield* Effect.gen(function* () {
           yield* writeFile(path, source)
           const size = (yield* Effect.tryPromise({ try: () => stat(path), catch: failedOn(path) })).size
@@ -209,22 +209,12 @@ export const layer: Layer.Layer<
     /** Chunk keys to delete, in batches: by listing, or computed for every index (both as in netsy-1x.md 11.4). */
     const chunkBatches = (upTo: number, size: number) =>
       Effect.gen(function* () {
-        if (direct && cleanedUpTo > 0) {
-          const batches: Array<Array<string>> = []
-          for (let from = cleanedUpTo + 1; from <= upTo; from += size) {
-            const keys: Array<string> = []
-            for (let i = from; i <= upTo && i < from + size; i++) keys.push(chunkKey(i))
-            batches.push(keys)
-          }
-          return batches
-        }
+        if (direct && cleanedUpTo > 0) return keysBetween(cleanedUpTo + 1, upTo, size)
         // The first run of a process lists: leftovers of earlier runs and of lost reigns go too.
         const keys = (yield* listAll(chunksPrefix))
           .filter((o) => (indexOfKey(o.key) ?? Number.POSITIVE_INFINITY) <= upTo)
           .map((o) => o.key)
-        const batches: Array<Array<string>> = []
-        for (let i = 0; i < keys.length; i += size) batches.push(keys.slice(i, i + size))
-        return batches
+        return slicesOf(keys, size)
       })
 
     const cleanUp = Effect.gen(function* () {
@@ -240,12 +230,10 @@ export const layer: Layer.Layer<
         1,
         Math.min(settings.snapshot.cleanupBatchSize, objects.bulkDeleteMax || settings.snapshot.cleanupBatchSize)
       )
-      const batches = plan.chunksUpTo > cleanedUpTo ? yield* chunkBatches(plan.chunksUpTo, size) : []
-      batches.push(plan.snapshots.map(snapshotKey))
+      const chunks = plan.chunksUpTo > cleanedUpTo ? yield* chunkBatches(plan.chunksUpTo, size) : []
       let failed = 0
       let deleted = 0
-      for (const keys of batches) {
-        if (keys.length === 0) continue
+      for (const keys of concat(chunks, slicesOf(plan.snapshots.map(snapshotKey), size))) {
         if (!reign.mayAcknowledge()) {
           cleanupRuns.inc({ result: "interrupted" })
           return
@@ -267,26 +255,47 @@ export const layer: Layer.Layer<
       })
     })
 
+    /** What a snapshot that was taken leaves behind stays until the next one: it is no reason to take another. */
+    const cleanUpLater = cleanUp.pipe(
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          cleanupRuns.inc({ result: "error" })
+          log.warn("chunk_cleanup_failed", { error: error.message })
+        })
+      )
+    )
+
     const run = Effect.gen(function* () {
       for (;;) {
         yield* wake.await
         wake.closeUnsafe()
+        // The latch resumes this task inside the commit that opened it, when only a part of the entries is applied.
+        yield* Effect.yieldNow
         if (begun === undefined || !reign.mayAcknowledge()) continue
         const source = begun.source()
+        if (source.index <= (last?.index ?? 0)) continue
         const before = { recordBytes, chunkBytes }
-        yield* takeFrom(source).pipe(
-          Effect.andThen(cleanUp),
+        const taken = yield* takeFrom(source).pipe(
+          Effect.as(true),
           Effect.catch((error) =>
             Effect.sync(() => {
               creations.inc({ result: "error" })
               log.warn("snapshot_failed", { index: source.index, error: error.message })
-            }).pipe(Effect.andThen(Effect.sleep(retryMillis)), Effect.andThen(Effect.sync(() => wake.openUnsafe())))
+              return false
+            })
           )
         )
-        recordBytes -= before.recordBytes
-        chunkBytes -= before.chunkBytes
+        if (taken) {
+          recordBytes -= before.recordBytes
+          chunkBytes -= before.chunkBytes
+          yield* cleanUpLater
+        } else {
+          yield* Effect.sleep(retryMillis)
+          wake.openUnsafe()
+        }
       }
     })
+    yield* Effect.promise(() => removeLeftovers(settings.dataDir))
     yield* supervisor.spawn("snapshotter", run)
 
     return Snapshotter.of({
@@ -311,3 +320,28 @@ export const layer: Layer.Layer<
     })
   })
 )
+
+const temporaryFile = (index: number, millis: number): string => `snapshot_${index}_${millis}.netsy.tmp`
+
+/** Of processes that were killed while they took a snapshot. This process holds the data directory's lock. */
+const removeLeftovers = async (folder: string): Promise<void> => {
+  const names = await readdir(folder).catch((): Array<string> => [])
+  for (const name of names) {
+    if (/^snapshot_\d+_\d+\.netsy\.tmp$/.test(name)) await unlink(join(folder, name)).catch(() => {})
+  }
+}
+
+/** The keys of all indexes of a stretch that may be long, batch by batch. */
+const keysBetween = function* (first: number, last: number, size: number): Generator<ReadonlyArray<string>> {
+  for (let from = first; from <= last; from += size) {
+    yield Array.from({ length: Math.min(size, last - from + 1) }, (_, i) => chunkKey(from + i))
+  }
+}
+
+const slicesOf = function* (keys: ReadonlyArray<string>, size: number): Generator<ReadonlyArray<string>> {
+  for (let i = 0; i < keys.length; i += size) yield keys.slice(i, i + size)
+}
+
+const concat = function* <A>(...parts: ReadonlyArray<Iterable<A>>): Generator<A> {
+  for (const part of parts) yield* part
+}

@@ -28,6 +28,8 @@ export type Adoption =
   /** The own log lacks the snapshot's end: everything is restored from the snapshot. */
   | { readonly kind: "restore" }
 
+const at = ({ index, term }: Position): string => `(${index}, term ${term})`
+
 /**
  * If two logs hold the same (index, term) they agree up to there, so the common prefix is found by bisection. Yields the
  * indexes whose term in the own log it needs to know (undefined: the own log does not reach there), at most 64.
@@ -42,7 +44,13 @@ export function* adopt(
   const bothReach = lowest <= own.last.index && lowest <= bucket.last.index
   if (!bothReach || !(lowest === 0 || (yield lowest) === (bucketTerm(lowest) ?? -1))) {
     // Own log higher, but with no entry in common: nothing of it is known to be stored.
-    return takeOver ? { kind: "restore" } : { kind: "own", common: 0 }
+    if (!takeOver) return { kind: "own", common: 0 }
+    // Behind a snapshot's end everything is the bucket's word; at `lowest` and before it the two logs must agree.
+    assert(
+      !bothReach ? own.commitIndex <= bucket.last.index : own.commitIndex < lowest,
+      `a committed entry would be dropped: local log ${at(own.last)}, committed up to ${own.commitIndex}, bucket ${at(bucket.last)}`
+    )
+    return { kind: "restore" }
   }
   let low = lowest
   let high = Math.min(own.last.index, bucket.last.index)

@@ -175,12 +175,21 @@ describe.each([
     assert.strictEqual(await run("alarm", "list"), "")
   })
 
-  it("keeps everything over a stop and a start", async () => {
+  it("keeps everything over a stop and a start, history for watches included", async () => {
+    const start = (await revision()) + 1
+    await run("put", "kept", "first")
     await run("put", "kept", "yes")
     const before = await revision()
     assert.strictEqual(await daemon.stop(), isEtcd ? null : 0)
     await daemon.start()
     assert.strictEqual(await run("get", "kept"), "kept\nyes\n")
     assert.strictEqual(await revision(), before)
+    const watch = startEtcdctl(daemon, ["watch", "kept", `--rev=${start}`, "--prev-kv"])
+    const first = ["PUT", "kept", "first"]
+    assert.deepStrictEqual(await watch.lines(8), [...first, "PUT", "kept", "first", "kept", "yes"])
+    await run("del", "kept")
+    assert.deepStrictEqual((await watch.lines(13)).slice(8), ["DELETE", "kept", "yes", "kept", ""])
+    watch.stop()
+    await watch.ended
   })
 })

@@ -15,11 +15,18 @@ import { ChunkBuffer, type ChunkToStore } from "../services/ChunkBuffer.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
-import { ObjectStore } from "../services/ObjectStore.ts"
+import { ObjectStore, Unavailable } from "../services/ObjectStore.ts"
 import { Settings } from "../services/Settings.ts"
 
 const retryMinMillis = 20
 const retryMaxMillis = 1_000
+/**
+ * A PUT that hangs is sent again before its clients' time is over; a slow one gets time by its size, and more each time.
+ */
+const putTimeoutMillis = 4_000
+const putTimeoutMaxMillis = 60_000
+const slowestBytesPerMillisecond = 100
+const readBackTimeoutMillis = 10_000
 
 export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | NodeStatus | Log | Metrics> = Layer.effect(
   ChunkBuffer,
@@ -34,9 +41,9 @@ export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | Nod
     const seconds = metrics.histogram(catalog.objectStorageWriteDuration)
     const bytes = metrics.histogram(catalog.objectStorageWriteBytes)
     const retries = metrics.counter(catalog.retries)
-    const success = { kind: "chunk", mode: "sync", result: "success" }
-    const failure = { kind: "chunk", mode: "sync", result: "error" }
-    const chunkMode = { kind: "chunk", mode: "sync" }
+    const success = Object.freeze({ kind: "chunk", mode: "sync", result: "success" })
+    const failure = Object.freeze({ kind: "chunk", mode: "sync", result: "error" })
+    const chunkMode = Object.freeze({ kind: "chunk", mode: "sync" })
 
     const encode = (chunk: ChunkToStore): Effect.Effect<Uint8Array> => {
       const millis = clock.currentTimeMillisUnsafe()
@@ -54,6 +61,7 @@ export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | Nod
 
     const resolve = (key: string, sent: Uint8Array, entries: ReadonlyArray<Entry>) =>
       objects.get(key).pipe(
+        inTime("GET", key, readBackTimeoutMillis),
         Effect.map((found): "stored" | "taken" => {
           if (Buffer.compare(found.body, sent) === 0) return "stored"
           return holdsEntries(key, found.body, entries) ? "stored" : "taken"
@@ -72,10 +80,15 @@ export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | Nod
         const last = chunk.entries[chunk.entries.length - 1]!
         const key = chunkKey(last.index)
         const body = yield* encode(chunk)
+        const timeout = putTimeoutMillis + body.length / slowestBytesPerMillisecond
         let delay = retryMinMillis
         for (let attempt = 1; ; attempt++) {
           const startedAt = Number(clock.monotonicTimeNanosUnsafe())
-          const result = yield* Effect.result(objects.put(key, body, { ifAbsent: true }))
+          const result = yield* Effect.result(
+            objects
+              .put(key, body, { ifAbsent: true })
+              .pipe(inTime("PUT", key, Math.min(timeout * 2 ** Math.min(attempt - 1, 10), putTimeoutMaxMillis)))
+          )
           const took = (Number(clock.monotonicTimeNanosUnsafe()) - startedAt) / 1e9
           if (result._tag === "Success") {
             writes.inc(success)
@@ -105,6 +118,15 @@ export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | Nod
     return ChunkBuffer.of({ store })
   })
 )
+
+const inTime =
+  (operation: string, key: string, millis: number) =>
+  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | Unavailable> =>
+    Effect.timeoutOrElse(effect, {
+      duration: millis,
+      orElse: () =>
+        Effect.fail(new Unavailable({ operation, key, reason: `no answer within ${Math.round(millis)} ms` }))
+    })
 
 /** Does the chunk hold these entries, by (index, term)? A chunk that cannot be read holds nothing. */
 const holdsEntries = (key: string, body: Uint8Array, entries: ReadonlyArray<Entry>): boolean => {

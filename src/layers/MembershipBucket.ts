@@ -2,7 +2,7 @@
  * `Membership` over the bucket. A registration is kept on a clean stop (Netsy 1.x deletes it): the start counter in it
  * is what unmasks a disk that was put back to an older state, and its deletion declares a node dead.
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Random } from "effect"
 import type { NodeName } from "../core/election/arbiter.ts"
 import {
   decodeMembers,
@@ -40,6 +40,7 @@ export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Se
 
       let incarnation = local.opened.incarnation
       let starts = local.opened.starts
+      const run = (yield* Random.nextIntBetween(0, 2 ** 52)).toString(16)
       let members: Members = { clusterId: settings.clusterId, members: new Map() }
       const registrations = new Map<string, Registration>()
 
@@ -86,6 +87,8 @@ export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Se
           Effect.gen(function* () {
             const found = body === undefined ? undefined : decodeRegistration(body)
             if (typeof found === "string") return yield* new MembershipInvalid({ key, reason: found })
+            // Ours: an attempt before this one has landed although its answer was lost.
+            if (found?.run === run) return { write: undefined, value: undefined }
             if (isOlderDisk(found, incarnation, local.opened.starts)) {
               incarnation = yield* local.newIncarnation
               starts = 1
@@ -101,7 +104,8 @@ export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Se
               clientAddress: settings.advertise.client,
               peerAddress: settings.advertise.peer,
               incarnation,
-              starts
+              starts,
+              run
             }
             registrations.set(settings.nodeId, own)
             return { write: encodeRegistration(own), value: found }

@@ -2,7 +2,7 @@
  * `Replicator` in store mode (design 5, 6.4). Appends are synchronous; one batcher closes batches, four writers PUT
  * them, one persister writes them to the disk, and whoever makes progress last moves the commit index.
  *
- * Closing: refuse new entries → wait until what is in flight is committed (bounded) → resign → stop the tasks.
+ * Closing: refuse new entries → wait until what is in flight is committed (bounded) → stop the tasks → resign.
  */
 import { Clock, Effect, Latch, Layer, Queue } from "effect"
 import { Pipeline, type Batch } from "../core/log/pipeline.ts"
@@ -30,7 +30,8 @@ const putWriters = 4
 /** A gathering ends when nobody came for so long, and at the latest after so long. */
 const gatherQuietMillis = 2
 const gatherMaxMillis = 10
-const drainTimeoutMillis = 10_000
+/** With the limits of both resignations a stop takes 15 s at the most. */
+const drainTimeoutMillis = 9_000
 /** A batch that is not stored after so long makes the node degraded. */
 const slowStoreMillis = 5_000
 
@@ -69,13 +70,15 @@ export const layer: Layer.Layer<
     let machine: StateMachine | undefined
     let term = 0
     let accepting = false
+    /** Nothing more will be committed by this process. */
+    let stopped = false
     const waiters = new WaiterQueue()
     /** Reads of what is committed already, which wait for the lease. */
     const readers = new WaiterQueue()
     const putTimes = new PutTimes(64)
     let lastAckMillis = Number.NEGATIVE_INFINITY
     const closedAt = new Map<Batch, number>()
-    const labels = { path: "sync", result: "success" }
+    const labels = Object.freeze({ path: "sync", result: "success" })
 
     const work = yield* Latch.make(false)
     /** The open batch holds what was `expected`: entries that were open at the last answer, and one for each answered. */
@@ -237,6 +240,7 @@ export const layer: Layer.Layer<
 
     const stop = (error: EtcdError): void => {
       accepting = false
+      stopped = true
       waiters.failAll(error)
       readers.failAll(error)
     }
@@ -250,6 +254,7 @@ export const layer: Layer.Layer<
           last_index: local.opened.last.index,
           incarnation: local.opened.incarnation
         })
+        yield* Effect.addFinalizer(() => letGo)
         const won = yield* elector.elect
         term = won.arbiter.term
         status.setPrimary("starting")
@@ -287,6 +292,7 @@ export const layer: Layer.Layer<
       const startedAt = nowMillis()
       log.info("drain_started", {})
       while (
+        !stopped &&
         pipeline !== undefined &&
         pipeline.commitIndex < pipeline.headIndex &&
         nowMillis() - startedAt < drainTimeoutMillis
@@ -295,10 +301,14 @@ export const layer: Layer.Layer<
       }
       const clean = pipeline === undefined || pipeline.commitIndex === pipeline.headIndex
       stop(clean ? errors.serverStopped : errors.requestTimedOut)
+      log.info("drain_completed", { result: clean ? "success" : "error", duration_ms: nowMillis() - startedAt })
+    })
+
+    /** Whatever ended the start or the reign: term and lock are given back, so that nobody has to wait for them. */
+    const letGo = Effect.gen(function* () {
       yield* reign.resign
       yield* elector.resign
       status.setPrimary("replica")
-      log.info("drain_completed", { result: clean ? "success" : "error", duration_ms: nowMillis() - startedAt })
     })
 
     return Replicator.of({

@@ -53,7 +53,7 @@ describe("members.json", () => {
 
 describe("a registration", () => {
   it("keeps Netsy's three fields first and reads a file that has only those", () => {
-    const own = { nodeId: "n", clientAddress: "h:1", peerAddress: "h:2", incarnation: "ab", starts: 3 }
+    const own = { nodeId: "n", clientAddress: "h:1", peerAddress: "h:2", incarnation: "ab", starts: 3, run: "f0" }
     assert.isTrue(
       text(encodeRegistration(own)).startsWith(
         `{"node_id":"n","client_advertise_address":"h:1","peer_advertise_address":"h:2"`
@@ -62,12 +62,12 @@ describe("a registration", () => {
     assert.deepStrictEqual(decodeRegistration(encodeRegistration(own)), own)
     assert.deepStrictEqual(
       decodeRegistration(bytes(`{"node_id":"n","client_advertise_address":"h:1","peer_advertise_address":"h:2"}`)),
-      { ...own, incarnation: "", starts: 0 }
+      { ...own, incarnation: "", starts: 0, run: "" }
     )
   })
 
   it("unmasks a disk that was put back to an older state by its start counter", () => {
-    const registered = { nodeId: "n", clientAddress: "", peerAddress: "", incarnation: "ab", starts: 3 }
+    const registered = { nodeId: "n", clientAddress: "", peerAddress: "", incarnation: "ab", starts: 3, run: "" }
     assert.isFalse(isOlderDisk(registered, "ab", 4))
     assert.isTrue(isOlderDisk(registered, "ab", 3))
     assert.isFalse(isOlderDisk(registered, "cd", 1))

@@ -9,13 +9,15 @@ export interface Members {
   readonly members: ReadonlyMap<string, bigint>
 }
 
-/** One node's registration. `incarnation` and `starts` are ours: Netsy 1.x ignores them. */
+/** One node's registration. `incarnation`, `starts` and `run` are ours: Netsy 1.x ignores them. */
 export interface Registration {
   readonly nodeId: string
   readonly clientAddress: string
   readonly peerAddress: string
   readonly incarnation: string
   readonly starts: number
+  /** Random, of the process that wrote it: whether a write whose answer was lost has landed. "" where it is absent. */
+  readonly run: string
 }
 
 /** FNV-1a 64 of the UTF-8 bytes: the cluster_id of response headers (netsy-1x.md 9.8). */
@@ -64,7 +66,8 @@ export const encodeRegistration = (r: Registration): Uint8Array =>
       client_advertise_address: r.clientAddress,
       peer_advertise_address: r.peerAddress,
       incarnation: r.incarnation,
-      starts: r.starts
+      starts: r.starts,
+      run: r.run
     })
   )
 
@@ -79,7 +82,8 @@ export const decodeRegistration = (bytes: Uint8Array): Registration | string => 
     clientAddress: text("client_advertise_address"),
     peerAddress: text("peer_advertise_address"),
     incarnation: text("incarnation"),
-    starts: typeof starts === "number" && Number.isSafeInteger(starts) ? starts : 0
+    starts: typeof starts === "number" && Number.isSafeInteger(starts) ? starts : 0,
+    run: text("run")
   }
 }
 

@@ -68,8 +68,9 @@ export const makeGrpcMetrics = (
   })
   return (method, kind) => {
     const [, service = "", rpc = ""] = method.split("/")
-    const own: Labels = { grpc_type: kindNames[kind], grpc_service: service, grpc_method: rpc }
-    const withCode = codeNames.map((name): Labels => ({ ...own, grpc_code: name }))
+    // Frozen: found by identity, several times in each call.
+    const own: Labels = Object.freeze({ grpc_type: kindNames[kind], grpc_service: service, grpc_method: rpc })
+    const withCode = codeNames.map((name): Labels => Object.freeze({ ...own, grpc_code: name }))
     return {
       received: () => receivedTotal.inc(own),
       sent: () => sentTotal.inc(own),

@@ -47,8 +47,11 @@ const makeTimer = (metrics: Metrics["Service"], clock: Clock.Clock): ((kind: str
   const total = metrics.counter(catalog.clientRequests)
   const seconds = metrics.histogram(catalog.clientRequestDuration)
   return (kind) => {
-    const labels = { kind }
-    const results = { success: { kind, result: "success" }, error: { kind, result: "error" } }
+    const labels = Object.freeze({ kind })
+    const results = {
+      success: Object.freeze({ kind, result: "success" }),
+      error: Object.freeze({ kind, result: "error" })
+    }
     return () => {
       const start = clock.monotonicTimeNanosUnsafe()
       return (result) => {

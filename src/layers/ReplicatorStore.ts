@@ -106,8 +106,10 @@ export const layer: Layer.Layer<
           if (since !== undefined) writeSeconds.observe((now - since) / 1000, labels)
           closedAt.delete(batch)
         }
+        // Whoever has not come back since an earlier answer is not waited for any longer.
+        const missing = now - lastAckMillis <= gatherMaxMillis ? expected : 0
         lastAckMillis = now
-        expected = Math.max(expected, pipeline.openEntries) + waiters.complete(top)
+        expected = Math.max(missing, pipeline.openEntries) + waiters.complete(top)
       }
       readers.complete(pipeline.commitIndex)
     }

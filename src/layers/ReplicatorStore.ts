@@ -284,7 +284,6 @@ export const layer: Layer.Layer<
         accepting = true
         m.active(begun)
         status.setPrimary("active")
-        status.setLoaded()
         yield* Effect.addFinalizer(() => drain)
       })
 

@@ -3,7 +3,7 @@
  * adds the ports. Reads top-down like a table of contents; which layer provides a service is decided only here.
  */
 import { join } from "node:path"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { defaultStoreLeaseMillis } from "../core/election/arbiter.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
@@ -34,6 +34,7 @@ import * as StateMetrics from "../layers/StateMetrics.ts"
 import * as SupervisorFatal from "../layers/SupervisorFatal.ts"
 import * as TakeoverBucket from "../layers/TakeoverBucket.ts"
 import * as WatchHubHistory from "../layers/WatchHubHistory.ts"
+import { NodeStatus } from "../services/NodeStatus.ts"
 import type { SettingsShape } from "../services/Settings.ts"
 
 /** What everything else stands on; opens nothing but standard error. */
@@ -66,29 +67,36 @@ export const cluster = (settings: SettingsShape) =>
     Layer.provideMerge(HistoryBucket.layer)
   )
 
+/** Healthy from here on: for whoever asks, everything below is there. */
+const loaded = Layer.effectDiscard(NodeStatus.use((status) => Effect.sync(status.setLoaded)))
+
 /** The bucket and the local disk that the settings name. */
 const stores = (settings: SettingsShape) =>
   Layer.mergeAll(objectStore(settings), LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") }))
 
 /** The embeddable whole: no socket is opened. */
 export const layer = (settings: SettingsShape) =>
-  node(settings).pipe(
+  loaded.pipe(
+    Layer.provideMerge(node(settings)),
     Layer.provideMerge(cluster(settings)),
     Layer.provideMerge(stores(settings)),
     Layer.provideMerge(base(settings))
   )
 
-/** The daemon: the node and its four ports. Health opens first, clients are let in when the node is Active. */
+/**
+ * The daemon: the node and its four ports. Certificates are checked before any port opens, health opens first, clients
+ * are let in when the node is Active.
+ */
 export const daemon = (settings: SettingsShape) => {
   const identity = settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer
   const clients = ClientApiGrpc.layer().pipe(Layer.provide(ClientApiEtcd.layer), Layer.provideMerge(node(settings)))
   const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
-  return Layer.mergeAll(clients, election, PeerListenerGrpc.layer).pipe(
+  return loaded.pipe(
+    Layer.provideMerge(Layer.mergeAll(clients, election, PeerListenerGrpc.layer)),
     Layer.provideMerge(cluster(settings)),
     Layer.provideMerge(stores(settings)),
-    Layer.provideMerge(identity),
-    // The certificates are checked and the health port is open before anything else is touched.
     Layer.provideMerge(HealthHttp.layer),
+    Layer.provideMerge(identity),
     Layer.provideMerge(base(settings))
   )
 }

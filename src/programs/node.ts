@@ -24,6 +24,7 @@ import * as MembershipBucket from "../layers/MembershipBucket.ts"
 import * as MetricsPrometheus from "../layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../layers/NodeStatusMemory.ts"
 import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
+import * as ObjectStoreMetered from "../layers/ObjectStoreMetered.ts"
 import * as ObjectStoreS3 from "../layers/ObjectStoreS3.ts"
 import * as PeerListenerGrpc from "../layers/PeerListenerGrpc.ts"
 import * as ReignBucket from "../layers/ReignBucket.ts"
@@ -72,7 +73,10 @@ const loaded = Layer.effectDiscard(NodeStatus.use((status) => Effect.sync(status
 
 /** The bucket and the local disk that the settings name. */
 const stores = (settings: SettingsShape) =>
-  Layer.mergeAll(objectStore(settings), LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") }))
+  Layer.mergeAll(
+    ObjectStoreMetered.layer.pipe(Layer.provide(objectStore(settings))),
+    LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") })
+  )
 
 /** The embeddable whole: no socket is opened. */
 export const layer = (settings: SettingsShape) =>

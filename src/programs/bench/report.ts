@@ -79,7 +79,7 @@ const cellsTable = (report: Report): string => {
 }
 
 const startTitles: Readonly<Record<string, string>> = {
-  empty: "empty folder, first put answered",
+  empty: "empty folder",
   restart: "10,000 keys, after a stop",
   "restart-killed": "10,000 keys, after SIGKILL"
 }

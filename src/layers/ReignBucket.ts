@@ -18,8 +18,11 @@ import { ObjectStore, Unavailable } from "../services/ObjectStore.ts"
 import { Deposed, Reign, type Won } from "../services/Reign.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 
-/** Above this drift between wall and monotonic clock the machine was suspended and the lease is over. */
-const clockDriftMaxMillis = 1_000
+/**
+ * Above this drift between wall and monotonic clock the machine was suspended and the lease is over: a second (design
+ * 6.3), or less for a short lease, so that what goes unnoticed stays within the margin of those who wait.
+ */
+const clockDriftMaxMillis = (leaseMillis: number): number => Math.max(50, Math.min(1_000, leaseMillis / 20))
 const retryMinMillis = 50
 const retryMaxMillis = 1_000
 const resignTimeoutMillis = 4_000
@@ -51,6 +54,7 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
 
       let own: Arbiter | undefined
       let etag = ""
+      const driftMaxMillis = clockDriftMaxMillis(options.leaseMillis)
       let leaseEnd = Number.NEGATIVE_INFINITY
       let wallMinusMonotonic = 0
       let ended = false
@@ -195,7 +199,7 @@ export const layer = (options: ReignOptions): Layer.Layer<Reign, never, ObjectSt
 
       /** Wall and monotonic clock have moved apart since the last renewal: the machine was suspended (design 6.3). */
       const drifted = (): boolean =>
-        Math.abs(clock.currentTimeMillisUnsafe() - nowMillis() - wallMinusMonotonic) > clockDriftMaxMillis
+        Math.abs(clock.currentTimeMillisUnsafe() - nowMillis() - wallMinusMonotonic) > driftMaxMillis
 
       const resign = Effect.gen(function* () {
         if (own === undefined || ended || resigning) return

@@ -2,7 +2,7 @@
  * `Takeover` over the bucket's history. Order matters: read the bucket after the arbiter was won, settle which log
  * stands, append the no-op, load the state machine, upload, commit.
  */
-import { Clock, Effect, Layer, Stream } from "effect"
+import { Clock, Effect, Layer, Schedule, Stream } from "effect"
 import { adopt } from "../core/log/adopt.ts"
 import { firstEntry, noopEntry } from "../core/log/entry.ts"
 import { type Entry, type LogRecord, positionZero, type Timestamp } from "../core/log/record.ts"
@@ -11,6 +11,7 @@ import { History, HistoryBroken, type BucketHistory } from "../services/History.
 import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
+import { Unavailable } from "../services/ObjectStore.ts"
 import { Deposed, Reign } from "../services/Reign.ts"
 import { Settings } from "../services/Settings.ts"
 import { Takeover } from "../services/Takeover.ts"
@@ -19,6 +20,7 @@ const chunkEntriesMax = 1_024
 const chunkBytesMax = 1024 * 1024
 const importPageRecords = 1_000
 const leasePollMillis = 10
+const retryMillis = 500
 
 export const layer: Layer.Layer<
   Takeover,
@@ -42,6 +44,19 @@ export const layer: Layer.Layer<
       return { seconds, nanos: (millis - seconds * 1000) * 1_000_000 }
     }
 
+    /** A bucket out of reach is waited for, loudly. */
+    const untilReachable = <A, E>(effect: Effect.Effect<A, E | Unavailable>) =>
+      effect.pipe(
+        Effect.tapError((error) =>
+          Effect.sync(() => {
+            if (!(error instanceof Unavailable)) return
+            status.setWaiting({ what: `the bucket: ${error.message}`, until: undefined })
+            log.warn("bucket_unavailable", { error: error.message, retry_ms: retryMillis })
+          })
+        ),
+        Effect.retry({ while: (error) => error instanceof Unavailable, schedule: Schedule.spaced(retryMillis) })
+      )
+
     const settle = (found: BucketHistory) =>
       Effect.gen(function* () {
         const own = local.opened
@@ -59,13 +74,16 @@ export const layer: Layer.Layer<
       Effect.gen(function* () {
         const startedAt = clock.currentTimeMillisUnsafe()
         log.info("local_db_rebuild_started", { reason: "restore", snapshot: found.snapshot?.key ?? "none" })
-        yield* local.clear
-        if (found.snapshot !== undefined) {
-          const snapshot = found.snapshot
-          yield* found.snapshotRecords().pipe(Stream.runForEach((page) => local.restore(page, undefined)))
-          yield* local.restore([], { position: snapshot.last, revision: snapshot.revision, floor: snapshot.floor })
-        }
-        yield* appendAfter(found, found.snapshot?.last.index ?? 0)
+        const { snapshot } = found
+        yield* untilReachable(
+          Effect.gen(function* () {
+            yield* local.clear
+            if (snapshot === undefined) return
+            yield* found.snapshotRecords().pipe(Stream.runForEach((page) => local.restore(page, undefined)))
+            yield* local.restore([], { position: snapshot.last, revision: snapshot.revision, floor: snapshot.floor })
+          })
+        )
+        yield* appendAfter(found, snapshot?.last.index ?? 0)
         log.info("local_db_rebuild_completed", {
           reason: "restore",
           last_index: found.last.index,
@@ -74,7 +92,17 @@ export const layer: Layer.Layer<
       })
 
     const appendAfter = (found: BucketHistory, index: number) =>
-      found.entriesAfter(index).pipe(Stream.runForEach((entries) => local.append(entries, 0)))
+      Effect.gen(function* () {
+        let after = index
+        const rest = Effect.suspend(() =>
+          Stream.runForEach(found.entriesAfter(after), (entries) => local.append(entries, 0))
+        )
+        // What was appended before the bucket went away stays.
+        const resume = Effect.map(local.bounds, ({ last }) => {
+          after = last.index
+        })
+        yield* untilReachable(Effect.tapErrorTag(rest, "Unavailable", () => resume))
+      })
 
     /** Rows of a Netsy 1.x database that the bucket lacks become entries of this term. */
     const importRows = (head: { index: number; term: number; revision: number }, term: number) =>
@@ -174,7 +202,7 @@ export const layer: Layer.Layer<
         const startedAt = clock.currentTimeMillisUnsafe()
         log.info("primary_preflight_stage_started", { stage: "preflight", term })
         status.setWaiting({ what: "the bucket's history to be read", until: undefined })
-        const found = yield* history.read
+        const found = yield* untilReachable(history.read)
         for (const skipped of found.skippedTips) {
           log.warn("bucket_tip_skipped", {
             key: skipped.key,

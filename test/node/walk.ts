@@ -1,0 +1,631 @@
+/**
+ * A seeded random walk: one or two whole nodes over one bucket in virtual time, with every fault that a bucket, a disk,
+ * a machine and an operator can make, while clients write and read through all of them.
+ */
+import { Cause, Clock, Context, Effect, Exit, Layer, Random, Scope } from "effect"
+import { errors } from "../../src/core/wire/errors.ts"
+import type {
+  DeleteRangeResponse,
+  KeyValue,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  RequestOp,
+  TxnRequest,
+  TxnResponse
+} from "../../src/core/wire/messages.ts"
+import * as LocalStoreMemory from "../../src/layers/LocalStoreMemory.ts"
+import { MemoryDisk } from "../../src/layers/LocalStoreMemory.ts"
+import * as LogMemory from "../../src/layers/LogMemory.ts"
+import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
+import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
+import { MemoryBucket } from "../../src/layers/ObjectStoreMemory.ts"
+import * as SettingsValue from "../../src/layers/SettingsValue.ts"
+import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
+import { cluster, node } from "../../src/programs/node.ts"
+import { Kv, type Reply } from "../../src/services/Kv.ts"
+import { Supervisor } from "../../src/services/Supervisor.ts"
+import { WatchHub } from "../../src/services/WatchHub.ts"
+import { embeddedSettings } from "../config/embedded.ts"
+import { clockOf, FileWatch, Life, settle, VirtualTime } from "./virtual.ts"
+import { type Plan, walkBucket } from "./walkBucket.ts"
+import { type Call, type Changes, type Shown, WalkHistory } from "./walkHistory.ts"
+
+export interface WalkOptions {
+  readonly seed: number
+  /** Virtual time with faults; healing and checking come after it. */
+  readonly seconds: number
+  /** For snapshots' temporary files. */
+  readonly folder: string
+}
+
+export interface WalkReport {
+  readonly violations: ReadonlyArray<string>
+  readonly setting: string
+  readonly counts: Readonly<Record<string, number>>
+  /** The last log lines of every process, oldest process first. */
+  readonly log: ReadonlyArray<string>
+}
+
+const stepMillis = 5
+/** etcd's request time, and what a busy loop may add. */
+const answerMillisMax = 8_000
+const stopMillisMax = 17_000
+const healMillisMax = 60_000
+/** When a real store gives a request up that is not answered. */
+const hangMillis = 6_000
+const clients = 4
+const keys = ["a", "b", "c", "d", "e", "f"]
+
+const layerOf = (walk: Walk, slot: Slot, life: Life, lines: Array<LogMemory.MemoryLine>) => {
+  const settings = embeddedSettings(slot.env)
+  const base = NodeStatusMemory.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(LogMemory.layer(lines), MetricsPrometheus.layer, SupervisorFatal.layer)),
+    Layer.provideMerge(SettingsValue.layer(settings))
+  )
+  const objects = walkBucket({ time: walk.time, bucket: walk.bucket, life, plan: walk.plan, exclusive: walk.exclusive })
+  const local = LocalStoreMemory.layer({ disk: slot.disk, syncDelay: walk.syncMillis })
+  return node(settings).pipe(
+    Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(Layer.mergeAll(objects, local)),
+    Layer.provideMerge(base)
+  )
+}
+
+/** A machine: at most one process at a time runs on it. */
+interface Slot {
+  readonly name: string
+  readonly env: Readonly<Record<string, string>>
+  readonly rate: number
+  readonly wallOffset: number
+  disk: MemoryDisk
+  olderDisk: ReturnType<MemoryDisk["snapshot"]>
+  running: Process | undefined
+  startAt: number
+}
+
+interface Process {
+  readonly life: Life
+  readonly name: string
+  readonly scope: Scope.Closeable
+  readonly lines: Array<LogMemory.MemoryLine>
+  kv: Kv["Service"] | undefined
+  stopping: boolean
+}
+
+interface Pending {
+  readonly process: Process
+  readonly call: Call
+  deadline: number
+  /** The client stops waiting; a write's fate is unknown. */
+  readonly forget: () => void
+}
+
+const bytes = (text: string): Uint8Array => Buffer.from(text)
+const text = (of: Uint8Array): string => Buffer.from(of).toString()
+const all = Uint8Array.of(0)
+
+const rangeRequest = (from: Uint8Array, to: Uint8Array, revision: number, serializable: boolean): RangeRequest => ({
+  key: from,
+  rangeEnd: to,
+  limit: 0,
+  revision,
+  sortOrder: 0,
+  sortTarget: 0,
+  serializable,
+  keysOnly: false,
+  countOnly: false,
+  minModRevision: 0,
+  maxModRevision: 0,
+  minCreateRevision: 0,
+  maxCreateRevision: 0
+})
+const putRequest = (key: string, value: string) => ({
+  key: bytes(key),
+  value: bytes(value),
+  lease: 0n,
+  prevKv: false,
+  ignoreValue: false,
+  ignoreLease: false
+})
+const shownOf = (kvs: ReadonlyArray<KeyValue>): Array<Shown> =>
+  kvs.map((kv) => ({ key: text(kv.key), value: text(kv.value), modRevision: kv.modRevision }))
+
+/** Answers after which the write may or may not have happened. */
+const unknownOutcome = new Set<string>([errors.requestTimedOut.message, errors.serverStopped.message])
+
+export class Walk {
+  readonly time = new VirtualTime()
+  readonly bucket = new MemoryBucket()
+  readonly history = new WalkHistory()
+  readonly exclusive: boolean
+  readonly syncMillis: number
+  readonly setting: string
+  readonly #options: WalkOptions
+  readonly #slots: Array<Slot> = []
+  readonly #processes: Array<Process> = []
+  readonly #pending = new Map<number, Pending>()
+  readonly #counts: Record<string, number> = {}
+  readonly #known = new Map<string, number>()
+  readonly #faultRate: number
+  readonly #compacts: boolean
+  readonly #lease: number
+  readonly #snapshots: boolean
+  readonly #files: FileWatch
+  #state: number
+  #outage: { readonly until: number; readonly hang: boolean } | undefined
+  #calls = 0
+  #healed = false
+
+  constructor(options: WalkOptions) {
+    this.#options = options
+    this.#state = options.seed >>> 0
+    this.#files = new FileWatch(options.folder)
+    const mode = this.pick(["one", "one", "twins", "twins", "pair"])
+    this.exclusive = this.chance(0.3)
+    this.syncMillis = this.pick([0.5, 2, 10])
+    this.#faultRate = this.pick([0, 0.02, 0.05, 0.1])
+    this.#compacts = this.chance(0.4)
+    this.#lease = this.pick([300, 1_000])
+    const snapshots = this.chance(0.4)
+    this.#snapshots = snapshots
+    this.setting =
+      `${mode}, lease ${this.#lease} ms, faults ${this.#faultRate}, sync ${this.syncMillis} ms` +
+      `${this.exclusive ? ", lock of the store" : ""}${this.#compacts ? ", compactions" : ""}${snapshots ? ", snapshots" : ""}`
+    const env = {
+      NETSY_REPLICATION_STORE_LEASE: `${this.#lease}ms`,
+      NETSY_DATA_DIR: options.folder,
+      NETSY_SNAPSHOT_THRESHOLD_RECORDS: snapshots ? "30" : "0",
+      NETSY_SNAPSHOT_HISTORY: "0s",
+      NETSY_SNAPSHOT_KEEP: "1"
+    }
+    for (const [i, name] of (mode === "one" ? ["A"] : ["A", "B"]).entries()) {
+      this.#slots.push({
+        name,
+        env: mode === "pair" ? { ...env, NETSY_NODE_ID: `node-${name.toLowerCase()}` } : env,
+        rate: this.pick([0.95, 1, 1.05]),
+        wallOffset: i === 0 ? 0 : this.pick([0, 20_000, -20_000]),
+        disk: new MemoryDisk(),
+        olderDisk: undefined,
+        running: undefined,
+        startAt: this.below(200)
+      })
+    }
+  }
+
+  // Randomness
+
+  random(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let t = this.#state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+  below(n: number): number {
+    return Math.floor(this.random() * n)
+  }
+  chance(p: number): boolean {
+    return this.random() < p
+  }
+  pick<A>(of: ReadonlyArray<A>): A {
+    return of[this.below(of.length)]!
+  }
+  #count(what: string): void {
+    this.#counts[what] = (this.#counts[what] ?? 0) + 1
+  }
+
+  // The bucket's faults
+
+  readonly plan = (): Plan => {
+    const there = this.chance(0.05) ? this.below(400) : 1 + this.below(10)
+    const back = this.chance(0.05) ? this.below(200) : 1 + this.below(5)
+    const outage = this.#outage !== undefined && this.time.now < this.#outage.until
+    if (outage)
+      return this.#outage!.hang
+        ? { effectAfter: undefined, answerAfter: hangMillis, lost: true }
+        : { effectAfter: undefined, answerAfter: there, lost: true }
+    if (this.#healed || !this.chance(this.#faultRate))
+      return { effectAfter: there, answerAfter: there + back, lost: false }
+    const fault = this.pick(["fail", "fail", "lose", "lose", "lose", "late", "late", "late", "hang", "hangs after it"])
+    this.#count(`fault: ${fault}`)
+    switch (fault) {
+      case "fail":
+        return { effectAfter: undefined, answerAfter: there, lost: true }
+      case "lose":
+        return { effectAfter: there, answerAfter: there + back, lost: true }
+      case "late":
+        return { effectAfter: there + this.below(this.chance(0.3) ? 20_000 : 2_000), answerAfter: there, lost: true }
+      case "hang":
+        return { effectAfter: undefined, answerAfter: hangMillis, lost: true }
+      default:
+        return { effectAfter: there, answerAfter: hangMillis, lost: true }
+    }
+  }
+
+  // Processes
+
+  #start(slot: Slot): void {
+    const life = new Life(this.time, slot.rate, slot.wallOffset)
+    const scope = Scope.makeUnsafe()
+    const lines: Array<LogMemory.MemoryLine> = []
+    const process: Process = {
+      life,
+      name: `${slot.name}${this.#processes.length}`,
+      scope,
+      lines,
+      kv: undefined,
+      stopping: false
+    }
+    slot.running = process
+    this.#processes.push(process)
+    this.#count("starts")
+    const clock = clockOf(this.time, life)
+    const started = Layer.buildWithScope(Layer.fresh(layerOf(this, slot, life, lines)), scope).pipe(
+      Random.withSeed(`${this.#options.seed} ${process.name}`),
+      Effect.provideService(Clock.Clock, clock)
+    )
+    Effect.runFork(started).addObserver((exit) => {
+      if (life.dead) return
+      if (Exit.isFailure(exit)) {
+        if (process.stopping) return
+        this.#ended(slot, process, `start: ${Cause.pretty(exit.cause)}`)
+        return
+      }
+      this.#count("active")
+      process.kv = Context.get(exit.value, Kv)
+      this.#watch(process, Context.get(exit.value, WatchHub))
+      Effect.runFork(Context.get(exit.value, Supervisor).ended).addObserver((end) => {
+        if (!life.dead && !process.stopping && Exit.isFailure(end)) this.#ended(slot, process, Cause.pretty(end.cause))
+      })
+    })
+  }
+
+  /** A process that ended by itself; only being deposed is a reason for that. */
+  #ended(slot: Slot, process: Process, reason: string): void {
+    if (!reason.includes("deposed in term")) this.history.violation(`${process.name} ended: ${reason}`)
+    this.#count("ended by itself")
+    this.#stop(slot, process)
+  }
+
+  #stop(slot: Slot, process: Process): void {
+    process.stopping = true
+    process.kv = undefined
+    const since = this.time.now
+    let late = () => {}
+    Effect.runFork(
+      Scope.close(process.scope, Exit.void).pipe(Effect.provideService(Clock.Clock, clockOf(this.time, process.life)))
+    ).addObserver(() => {
+      late()
+      if (process.life.dead) return
+      this.#count("stops")
+      process.life.kill()
+      this.#forgetOf(process)
+      if (slot.running === process) slot.running = undefined
+      slot.startAt = this.time.now + this.below(500)
+    })
+    late = this.time.after(stopMillisMax * 1.06 + 5_000, () => {
+      if (!process.life.dead && process.life.running) {
+        this.history.violation(`${process.name} does not stop: it was told ${Math.round(this.time.now - since)} ms ago`)
+      }
+    })
+  }
+
+  #kill(slot: Slot, disk: "keep" | "lose" | "older"): void {
+    const process = slot.running
+    if (process === undefined) return
+    this.#count(`kill: ${disk} disk`)
+    process.life.kill()
+    this.#forgetOf(process)
+    slot.running = undefined
+    slot.disk.crash(this.below(slot.disk.unsyncedCount + 1))
+    if (disk === "lose") slot.disk = new MemoryDisk()
+    if (disk === "older") slot.disk.putBack(slot.olderDisk)
+    if (disk !== "keep") slot.olderDisk = undefined
+    slot.startAt = this.time.now + this.below(1_000)
+  }
+
+  #pause(process: Process, suspended: boolean, millis: number): void {
+    if (!process.life.running) return
+    this.#count(suspended ? "suspended" : "paused")
+    process.life.pause(suspended)
+    this.time.after(millis, () => {
+      for (const pending of this.#pending.values()) if (pending.process === process) pending.deadline += millis
+      process.life.resume()
+    })
+  }
+
+  #forgetOf(process: Process): void {
+    for (const [id, pending] of this.#pending) {
+      if (pending.process !== process) continue
+      this.#pending.delete(id)
+      pending.forget()
+    }
+  }
+
+  #watch(process: Process, hub: WatchHub["Service"]): void {
+    const { history } = this
+    let last = history.knownUpTo
+    hub
+      .open({
+        send: (response) => {
+          if (process.life.dead) return true
+          if (response.canceled)
+            history.violation(
+              `${process.name}: the watch from ${last + 1} was cancelled: ${response.cancelReason} ${response.compactRevision}`
+            )
+          for (const event of response.events) {
+            const revision = event.kv.modRevision
+            if (revision !== last && revision !== last + 1)
+              history.violation(`${process.name}: the watcher saw revision ${revision} after ${last}`)
+            last = revision
+            history.event(
+              process.name,
+              revision,
+              text(event.kv.key),
+              event.type === 0 ? text(event.kv.value) : undefined
+            )
+          }
+          return true
+        }
+      })
+      .request({
+        kind: "create",
+        create: {
+          key: all,
+          rangeEnd: all,
+          startRevision: last + 1,
+          progressNotify: false,
+          filters: [],
+          prevKv: false,
+          watchId: 0n,
+          fragment: false
+        }
+      })
+  }
+
+  // Clients
+
+  /** One call: `answered` unless the process dies first. */
+  #call<A>(
+    process: Process,
+    what: string,
+    run: (reply: Reply<A>) => void,
+    answered: (call: Call, answer: A) => void,
+    value?: string
+  ): void {
+    const id = this.#calls++
+    const call: Call = {
+      what: `${what} (call ${id} to ${process.name} at ${Math.round(this.time.now)} ms)`,
+      seen: this.history.seen
+    }
+    this.#pending.set(id, { process, call, deadline: this.time.now + answerMillisMax * 1.06, forget: () => {} })
+    const once = (): boolean => {
+      if (process.life.dead) return false
+      if (!this.#pending.delete(id)) this.history.violation(`${call.what} was answered twice, or too late`)
+      return true
+    }
+    run({
+      succeed: (answer) => {
+        if (!once()) return
+        this.#count("answers")
+        answered(call, answer)
+      },
+      fail: (error) => {
+        if (!once()) return
+        this.#count(`error: ${error.message}`)
+        if (value !== undefined && !unknownOutcome.has(error.message)) this.history.refused(call, value)
+      }
+    })
+  }
+
+  #operate(process: Process): void {
+    const kv = process.kv!
+    const { history } = this
+    const key = this.pick(keys)
+    const value = `w${this.#calls}`
+    const kind = this.below(100)
+    if (kind < 35) {
+      this.#call(
+        process,
+        `put ${key}=${value}`,
+        (reply: Reply<PutResponse>) => kv.put(putRequest(key, value), reply),
+        (call, answer) => history.write(call, answer.header!.revision, new Map([[key, value]])),
+        value
+      )
+    } else if (kind < 42) {
+      this.#call(
+        process,
+        `delete ${key}`,
+        (reply: Reply<DeleteRangeResponse>) =>
+          kv.deleteRange({ key: bytes(key), rangeEnd: new Uint8Array(0), prevKv: false }, reply),
+        (call, answer) => {
+          if (answer.deleted > 0) history.write(call, answer.header!.revision, new Map([[key, undefined]]))
+          else history.compare(call, answer.header!.revision, key, 0, true)
+        }
+      )
+    } else if (kind < 62) this.#txn(process, key, value)
+    else if (kind < 82) {
+      this.#call(
+        process,
+        "read",
+        (reply: Reply<RangeResponse>) => kv.range(rangeRequest(all, all, 0, false), reply),
+        (call, answer) => {
+          for (const kv of answer.kvs) this.#known.set(text(kv.key), kv.modRevision)
+          history.linearizableRead(call, answer.header!.revision, shownOf(answer.kvs))
+        }
+      )
+    } else if (kind < 90) {
+      this.#call(
+        process,
+        "serializable read",
+        (reply: Reply<RangeResponse>) => kv.range(rangeRequest(all, all, 0, true), reply),
+        (call, answer) => history.readAt(call, answer.header!.revision, shownOf(answer.kvs))
+      )
+    } else if (kind < 97) {
+      const revision = Math.max(1, history.seen - this.below(20))
+      this.#call(
+        process,
+        `read at ${revision}`,
+        (reply: Reply<RangeResponse>) => kv.range(rangeRequest(all, all, revision, this.chance(0.5)), reply),
+        (call, answer) => history.readAt(call, revision, shownOf(answer.kvs))
+      )
+    } else if (this.#compacts) {
+      // Every watcher begins behind what is known to all, so that nobody needs what is dropped.
+      const revision = Math.min(history.knownUpTo, history.seen) - this.below(10)
+      if (revision > 0)
+        this.#call(
+          process,
+          `compact ${revision}`,
+          (reply) => kv.compact({ revision, physical: this.chance(0.5) }, reply),
+          () => this.#count("compactions")
+        )
+    }
+  }
+
+  /** Writes two keys if the first one is as it was last seen, else reads. */
+  #txn(process: Process, key: string, value: string): void {
+    const other = this.pick(keys.filter((k) => k !== key))
+    const expected = this.#known.get(key) ?? 0
+    const read: RequestOp = { kind: "range", range: rangeRequest(all, all, 0, false) }
+    const written: Changes = new Map([
+      [key, `${value}/1`],
+      [other, `${value}/2`]
+    ])
+    const request: TxnRequest = {
+      compare: [
+        {
+          result: 0,
+          target: 2,
+          key: bytes(key),
+          rangeEnd: new Uint8Array(0),
+          targetUnion: { kind: "mod", number: expected }
+        }
+      ],
+      success: [...written].map(([k, v]): RequestOp => ({ kind: "put", put: putRequest(k, v!) })),
+      failure: [read]
+    }
+    this.#call(
+      process,
+      `txn ${key}@${expected} ${other}=${value}`,
+      (reply: Reply<TxnResponse>) => process.kv!.txn(request, reply),
+      (call, answer) => {
+        const revision = answer.header!.revision
+        this.history.compare(call, answer.succeeded ? revision - 1 : revision, key, expected, answer.succeeded)
+        if (answer.succeeded) return this.history.write(call, revision, written)
+        const found = answer.responses[0] as { readonly range: { readonly kvs: ReadonlyArray<KeyValue> } }
+        for (const kv of found.range.kvs) this.#known.set(text(kv.key), kv.modRevision)
+        this.history.linearizableRead(call, revision, shownOf(found.range.kvs))
+      },
+      value
+    )
+  }
+
+  // The walk
+
+  #disturb(): void {
+    const slot = this.pick(this.#slots)
+    const process = slot.running
+    // A node that is not up yet is left alone most of the time, or hardly any would ever be.
+    if (process?.kv === undefined && this.chance(0.8)) return
+    const what = this.below(100)
+    if (what < 15) this.#kill(slot, "keep")
+    else if (what < 25) this.#kill(slot, "lose")
+    else if (what < 35) this.#kill(slot, slot.olderDisk === undefined ? "keep" : "older")
+    else if (what < 50) slot.olderDisk = slot.disk.snapshot()
+    else if (what < 65) {
+      this.#outage = { until: this.time.now + this.below(this.chance(0.2) ? 12_000 : 2_000), hang: this.chance(0.4) }
+      this.#count("outages")
+    } else if (process === undefined || !process.life.running) return
+    else if (what < 78) this.#pause(process, false, 20 + this.below(this.#lease * 4))
+    else if (what < 84) this.#pause(process, true, 100 + this.below(this.#lease * 4))
+    else if (!process.stopping) this.#stop(slot, process)
+  }
+
+  async #go(millis: number, each: () => void, done: () => boolean = () => false): Promise<void> {
+    const until = this.time.now + millis
+    while (this.time.now < until && !done() && this.history.violations.length === 0) {
+      this.time.step(stepMillis)
+      await settle()
+      if (this.#snapshots) await this.#files.settle()
+      for (const slot of this.#slots)
+        if (slot.running === undefined && !this.#healed && this.time.now >= slot.startAt) this.#start(slot)
+      for (const [id, pending] of this.#pending) {
+        if (this.time.now < pending.deadline || !pending.process.life.running) continue
+        this.#pending.delete(id)
+        this.history.violation(`${pending.call.what} was not answered within ${answerMillisMax} ms`)
+      }
+      each()
+    }
+  }
+
+  async run(): Promise<WalkReport> {
+    let disturbAt = 2_000
+    await this.#go(this.#options.seconds * 1_000, () => {
+      if (this.time.now >= disturbAt) {
+        this.#disturb()
+        disturbAt = this.time.now + this.below(5_000)
+      }
+      for (let free = clients - this.#pending.size; free > 0; free--) {
+        const up = this.#slots.flatMap((s) =>
+          s.running?.kv !== undefined && s.running.life.running ? [s.running] : []
+        )
+        if (up.length === 0 || this.chance(0.7)) break
+        this.#operate(this.pick(up))
+      }
+    })
+    await this.#heal()
+    const log = this.#processes.flatMap((p) =>
+      p.lines
+        .slice(-60)
+        .map((l) => `${p.name} ${JSON.stringify(l, (_, v: unknown) => (typeof v === "bigint" ? `${v}` : v))}`)
+    )
+    return {
+      violations: this.history.violations,
+      setting: this.setting,
+      counts: { ...this.history.counts, ...this.#counts },
+      log
+    }
+  }
+
+  /** Faults end; every call is answered; a new machine with nothing but the bucket shows the whole history. */
+  async #heal(): Promise<void> {
+    this.#healed = true
+    this.#outage = undefined
+    await this.#go(
+      30_000,
+      () => {},
+      () => this.#pending.size === 0 && this.#processes.every((p) => p.life.dead || p.life.running)
+    )
+    for (const slot of this.#slots)
+      if (slot.running !== undefined && !slot.running.stopping) this.#stop(slot, slot.running)
+    await this.#go(
+      30_000,
+      () => {},
+      () => this.#slots.every((s) => s.running === undefined)
+    )
+    for (const slot of this.#slots) slot.disk = new MemoryDisk()
+    if (this.history.violations.length > 0) return
+    const slot = this.#slots[0]!
+    this.#start(slot)
+    let checked = false
+    let asked = false
+    await this.#go(
+      healMillisMax,
+      () => {
+        const kv = slot.running?.kv
+        if (kv === undefined || asked || this.history.knownUpTo < kv.revision()) return
+        asked = true
+        kv.range(rangeRequest(all, all, 0, false), {
+          succeed: (answer) => {
+            this.history.check(answer.header!.revision, shownOf(answer.kvs))
+            checked = true
+          },
+          fail: (error) => this.history.violation(`the last read failed: ${error.message}`)
+        })
+      },
+      () => checked
+    )
+    if (!checked) this.history.violation(`the node with an empty disk was not up within ${healMillisMax} ms`)
+  }
+}

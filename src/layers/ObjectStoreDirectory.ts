@@ -2,7 +2,7 @@
  * `ObjectStore` in a directory of a local disk: one file an object, crash-safe, with compare-and-set between processes.
  * Names with a leading dot do not exist for it. The embedded default, and what `--storage dir:PATH` names.
  */
-import { mkdirSync, statSync } from "node:fs"
+import { statSync } from "node:fs"
 import { open } from "node:fs/promises"
 import { resolve } from "node:path"
 import { Clock, Effect, Layer, type Scope, Stream } from "effect"
@@ -24,6 +24,7 @@ import { listDirectory } from "./objectstore/directoryList.ts"
 import { SectionLock, type SqliteModule, takeExclusive } from "./objectstore/directoryLock.ts"
 import { keyProblem } from "./objectstore/keys.ts"
 import { checkedBody } from "./objectstore/streams.ts"
+import { makeFolder } from "./internal/makeFolder.ts"
 
 const bulkDeleteMax = 1000
 const pieceBytes = 256 << 10
@@ -187,7 +188,7 @@ const openDirectory = Effect.fnUntraced(function* (path: string) {
   const { files, sqlite } = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: async () => {
-        mkdirSync(root, { recursive: true, mode: 0o700 })
+        makeFolder(root, 0o700)
         if (!statSync(root).isDirectory()) throw new NameTaken(`${root} is not a folder`)
         const { default: sqliteModule } = await import("better-sqlite3")
         const sectionLock = await SectionLock.open(sqliteModule, root)

@@ -6,9 +6,10 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import Database from "better-sqlite3"
 import { isSqliteError, reasonOf, Unusable } from "./errors.ts"
+import { makeFolder } from "../internal/makeFolder.ts"
 
 export const makeDirectory = (file: string): void => {
-  fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o750 })
+  makeFolder(path.dirname(file), 0o750)
 }
 
 /** Makes creations, renames and removals in the database's folder durable. */

@@ -15,7 +15,6 @@ import {
   futimesSync,
   linkSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -31,6 +30,7 @@ import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import type { Condition, ObjectInfo } from "../../services/ObjectStore.ts"
 import type { SectionLock } from "./directoryLock.ts"
+import { makeFolder } from "../internal/makeFolder.ts"
 
 const temporaryFolder = ".tmp"
 /** Temporary files of crashed processes are removed after this. */
@@ -93,7 +93,7 @@ export class DirectoryFiles {
     this.root = root
     this.#lock = lock
     this.#durable = new Set([root])
-    mkdirSync(join(root, temporaryFolder), { recursive: true, mode: 0o700 })
+    makeFolder(join(root, temporaryFolder), 0o700)
   }
 
   /** Removes what crashed processes left behind. */
@@ -258,7 +258,7 @@ export class DirectoryFiles {
   #makeFolder(folder: string): void {
     if (this.#durable.has(folder)) return
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolder(folder, 0o700)
     } catch (error) {
       const code = codeOf(error)
       if (code === "EEXIST" || code === "ENOTDIR") throw new NameTaken(`${folder} lies at or below an object`)

@@ -3,10 +3,10 @@
  * process ends, however it ends, so nothing has to be cleaned up after a crash. Local disks only.
  */
 import { randomInt } from "node:crypto"
-import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type BetterSqlite3 from "better-sqlite3"
+import { makeFolder } from "../internal/makeFolder.ts"
 
 type Database = BetterSqlite3.Database
 export type SqliteModule = typeof BetterSqlite3
@@ -68,7 +68,7 @@ export class SectionLock {
   }
 
   static async open(sqlite: SqliteModule, root: string): Promise<SectionLock> {
-    mkdirSync(join(root, lockFolder), { recursive: true, mode: 0o700 })
+    makeFolder(join(root, lockFolder), 0o700)
     const path = join(root, lockFolder, "section.sqlite3")
     return new SectionLock(path, await open(sqlite, path))
   }

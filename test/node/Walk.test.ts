@@ -7,8 +7,8 @@ import { Walk, type WalkReport } from "./walk.ts"
 /** NETSY_WALK_SECONDS: how long new seeds are tried, in real seconds. NETSY_SEED: one seed only, or where they begin. */
 const longSeconds = Number(process.env["NETSY_WALK_SECONDS"] ?? "0")
 const givenSeed = process.env["NETSY_SEED"]
-const virtualSeconds = Number(process.env["NETSY_WALK_VIRTUAL_SECONDS"] ?? "120")
-const fixedSeeds = Array.from({ length: 12 }, (_, i) => i + 1)
+const virtualSeconds = Number(process.env["NETSY_WALK_VIRTUAL_SECONDS"] ?? "60")
+const fixedSeeds = Array.from({ length: 7 }, (_, i) => i + 1)
 
 const walk = async (seed: number): Promise<WalkReport> => {
   const folder = mkdtempSync(join(tmpdir(), "netsy-walk-"))

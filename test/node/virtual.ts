@@ -4,7 +4,7 @@
  */
 import { readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { type Clock, Duration, Effect } from "effect"
+import { type Clock, Duration, Effect, Scheduler } from "effect"
 
 interface Due {
   readonly at: number
@@ -17,6 +17,38 @@ export class VirtualTime {
   now = 0
   #nth = 0
   readonly #heap: Array<Due> = []
+  #ready: Array<() => void> = []
+  #realWork = false
+  /** Fibers run when `settle` says so. */
+  readonly scheduler = new Scheduler.MixedScheduler("async", (task) => {
+    let run: (() => void) | undefined = task
+    this.#ready.push(() => run?.())
+    return () => {
+      run = undefined
+    }
+  })
+
+  /** Something was handed to Node's thread pool, which knows no virtual time. */
+  expectRealWork(): void {
+    this.#realWork = true
+  }
+
+  /** Lets every fiber run until it waits for virtual time. */
+  async settle(): Promise<void> {
+    for (let idle = 0; idle < 3; idle++) {
+      while (this.#ready.length > 0) {
+        idle = 0
+        const ready = this.#ready
+        this.#ready = []
+        for (const run of ready) run()
+      }
+      if (this.#realWork && idle === 2) {
+        this.#realWork = false
+        for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setTimeout(resolve, 1))
+        idle = 0
+      } else await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+  }
 
   /** Returns how to cancel it. */
   after(millis: number, run: () => void): () => void {
@@ -73,11 +105,6 @@ export class VirtualTime {
     heap[i] = last
     return top
   }
-}
-
-/** Lets every fiber run until it waits for virtual time; real I/O is given a moment only. */
-export const settle = async (): Promise<void> => {
-  for (let i = 0; i < 4; i++) await new Promise<void>((resolve) => setImmediate(resolve))
 }
 
 /** Files and the compressor live in real time: virtual time stands still until the folder's files have stopped growing. */

@@ -27,7 +27,7 @@ import { Kv, type Reply } from "../../src/services/Kv.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
 import { WatchHub } from "../../src/services/WatchHub.ts"
 import { embeddedSettings } from "../config/embedded.ts"
-import { clockOf, FileWatch, Life, settle, VirtualTime } from "./virtual.ts"
+import { clockOf, FileWatch, Life, VirtualTime } from "./virtual.ts"
 import { type Plan, walkBucket } from "./walkBucket.ts"
 import { type Call, type Changes, type Shown, WalkHistory } from "./walkHistory.ts"
 
@@ -260,12 +260,14 @@ export class Walk {
     slot.running = process
     this.#processes.push(process)
     this.#count("starts")
+    // It looks for leftovers of snapshots on the real disk.
+    this.time.expectRealWork()
     const clock = clockOf(this.time, life)
     const started = Layer.buildWithScope(Layer.fresh(layerOf(this, slot, life, lines)), scope).pipe(
       Random.withSeed(`${this.#options.seed} ${process.name}`),
       Effect.provideService(Clock.Clock, clock)
     )
-    Effect.runFork(started).addObserver((exit) => {
+    Effect.runFork(started, { scheduler: this.time.scheduler }).addObserver((exit) => {
       if (life.dead) return
       if (Exit.isFailure(exit)) {
         if (process.stopping) return
@@ -275,9 +277,12 @@ export class Walk {
       this.#count("active")
       process.kv = Context.get(exit.value, Kv)
       this.#watch(process, Context.get(exit.value, WatchHub))
-      Effect.runFork(Context.get(exit.value, Supervisor).ended).addObserver((end) => {
-        if (!life.dead && !process.stopping && Exit.isFailure(end)) this.#ended(slot, process, Cause.pretty(end.cause))
-      })
+      Effect.runFork(Context.get(exit.value, Supervisor).ended, { scheduler: this.time.scheduler }).addObserver(
+        (end) => {
+          if (!life.dead && !process.stopping && Exit.isFailure(end))
+            this.#ended(slot, process, Cause.pretty(end.cause))
+        }
+      )
     })
   }
 
@@ -294,7 +299,8 @@ export class Walk {
     const since = this.time.now
     let late = () => {}
     Effect.runFork(
-      Scope.close(process.scope, Exit.void).pipe(Effect.provideService(Clock.Clock, clockOf(this.time, process.life)))
+      Scope.close(process.scope, Exit.void).pipe(Effect.provideService(Clock.Clock, clockOf(this.time, process.life))),
+      { scheduler: this.time.scheduler }
     ).addObserver(() => {
       late()
       if (process.life.dead) return
@@ -546,7 +552,7 @@ export class Walk {
     const until = this.time.now + millis
     while (this.time.now < until && !done() && this.history.violations.length === 0) {
       this.time.step(stepMillis)
-      await settle()
+      await this.time.settle()
       if (this.#snapshots) await this.#files.settle()
       for (const slot of this.#slots)
         if (slot.running === undefined && !this.#healed && this.time.now >= slot.startAt) this.#start(slot)
@@ -570,7 +576,7 @@ export class Walk {
         const up = this.#slots.flatMap((s) =>
           s.running?.kv !== undefined && s.running.life.running ? [s.running] : []
         )
-        if (up.length === 0 || this.chance(0.7)) break
+        if (up.length === 0 || this.chance(0.9)) break
         this.#operate(this.pick(up))
       }
     })

@@ -50,6 +50,7 @@ export const walkBucket = ({ bucket, exclusive, life, plan, time }: WalkBucketOp
           if (answerAfter === undefined) return
           time.after(answerAfter, () =>
             life.deliver(() => {
+              if (operation.startsWith("get") && /^(chunks|snapshots)/.test(key)) time.expectRealWork()
               const answer =
                 lost || exit === undefined ? Exit.fail(new Unavailable({ operation, key, reason: "injected" })) : exit
               resume(answer)

@@ -39,14 +39,15 @@ export interface ListenerOptions {
 
 /** After the last call its answer gets this time to leave. */
 const flushMillis = 100
+const quietPollMillis = 10
 
 /** Succeeds when no call is under way any more; a client with an idle connection holds nobody up. */
 const quiet = (options: ListenerOptions): Effect.Effect<void> =>
   Effect.gen(function* () {
     const { isQuiet } = options
     if (isQuiet === undefined) return yield* Effect.never
-    do yield* Effect.sleep(flushMillis)
-    while (!isQuiet())
+    while (!isQuiet()) yield* Effect.sleep(quietPollMillis)
+    yield* Effect.sleep(flushMillis)
   })
 
 const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`

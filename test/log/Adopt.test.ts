@@ -48,6 +48,8 @@ describe("which log stands", () => {
 
   it("stops rather than drop an entry that was committed", () => {
     assert.throws(() => run([1, 1, 2], [1, 1, 3], 0, 1, 3), /committed entry would be dropped.*index 3/)
+    assert.throws(() => run([1, 1, 2], [1, 1, 3, 3], 3, 1, 3), /committed entry would be dropped/)
+    assert.throws(() => run([1, 1, 2, 2], [1, 3], 0, 4, 4), /committed entry would be dropped/)
   })
 
   it.effect.prop(

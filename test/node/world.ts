@@ -28,6 +28,8 @@ export interface World {
   decide: (call: Call) => Fault | undefined
   readonly env: Readonly<Record<string, string>>
   readonly lines: Array<LogMemory.MemoryLine>
+  /** The bucket has the lock that dies with the process, as a directory has. */
+  readonly exclusive?: boolean
 }
 
 export const makeWorld = (env: Readonly<Record<string, string>> = {}): World => ({
@@ -51,7 +53,7 @@ const layerOf = (world: World, life: Life) => {
   )
   const objects = ObjectStoreFaulty.layer((call) =>
     life.dead ? { kind: "hang", effect: false } : world.decide(call)
-  ).pipe(Layer.provide(ObjectStoreMemory.layer({ bucket: world.bucket })))
+  ).pipe(Layer.provide(ObjectStoreMemory.layer({ bucket: world.bucket, exclusive: world.exclusive === true })))
   return node(settings).pipe(
     Layer.provideMerge(cluster(settings)),
     Layer.provideMerge(Layer.mergeAll(objects, LocalStoreMemory.layer({ disk: world.disk }))),

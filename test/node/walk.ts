@@ -50,7 +50,7 @@ export interface WalkReport {
 const stepMillis = 5
 /** etcd's request time, and what a busy loop may add. */
 const answerMillisMax = 8_000
-const stopMillisMax = 17_000
+const stopMillisMax = 16_000
 const healMillisMax = 60_000
 /** When a real store gives a request up that is not answered. */
 const hangMillis = 6_000
@@ -310,7 +310,7 @@ export class Walk {
       if (slot.running === process) slot.running = undefined
       slot.startAt = this.time.now + this.below(500)
     })
-    late = this.time.after(stopMillisMax * 1.06 + 5_000, () => {
+    late = this.time.after(stopMillisMax * 1.06, () => {
       if (!process.life.dead && process.life.running) {
         this.history.violation(`${process.name} does not stop: it was told ${Math.round(this.time.now - since)} ms ago`)
       }
@@ -332,7 +332,7 @@ export class Walk {
   }
 
   #pause(process: Process, suspended: boolean, millis: number): void {
-    if (!process.life.running) return
+    if (!process.life.running || process.stopping) return
     this.#count(suspended ? "suspended" : "paused")
     process.life.pause(suspended)
     this.time.after(millis, () => {

@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build clean fmt lint check test test-kill bench
+.PHONY: help setup start stop restart status logs build clean fmt lint check test test-kill fuzz bench
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -63,6 +63,9 @@ test: ## All tests (ARGS=test/core for a part)
 test-kill: ## The durability test in full: 30 kills under load
 	@scripts/dev/check-packages.sh
 	@NETSY_KILL_ROUNDS=30 $(VITEST) test/kill $(ARGS)
+
+fuzz: ## The random walk of whole nodes for a while: make fuzz SECONDS=600 NETSY_SEED=1
+	@NETSY_WALK_SECONDS=$(or $(SECONDS),600) $(VITEST) test/node/Walk.test.ts $(ARGS)
 
 bench: ## Throughput and latency; the figures are in docs/benchmarks.md
 	@$(RUN) node --disable-warning=ExperimentalWarning src/programs/bench.ts $(ARGS)

@@ -27,6 +27,8 @@ import { ElectionImpossible, Elector } from "../services/Elector.ts"
 import { History } from "../services/History.ts"
 import { LocalStore } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
+import { makeLoadingStage } from "./internal/loadingStage.ts"
+import { Metrics } from "../services/Metrics.ts"
 import { Membership, MembershipInvalid } from "../services/Membership.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import { type Condition, ObjectStore, Unavailable } from "../services/ObjectStore.ts"
@@ -49,7 +51,7 @@ export const layer = (
 ): Layer.Layer<
   Elector,
   never,
-  ObjectStore | LocalStore | Membership | History | Settings | NodeStatus | Supervisor | Log
+  ObjectStore | LocalStore | Membership | History | Settings | NodeStatus | Supervisor | Log | Metrics
 > =>
   Layer.effect(
     Elector,
@@ -63,6 +65,7 @@ export const layer = (
       const supervisor = yield* Supervisor
       const log = yield* Log
       const clock = yield* Clock.Clock
+      const stage = makeLoadingStage(log, yield* Metrics, clock)
       const scope = yield* Effect.scope
       const nowMillis = (): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
 
@@ -292,7 +295,7 @@ export const layer = (
         )
 
       const elect = Effect.gen(function* () {
-        yield* untilReachable(membership.register)
+        yield* stage("registration", untilReachable(membership.register))
         yield* acquire
         yield* untilReachable(membership.allocate)
         for (;;) {

@@ -8,7 +8,9 @@ import { firstEntry, noopEntry } from "../core/log/entry.ts"
 import { type Entry, type LogRecord, positionZero, type Timestamp } from "../core/log/record.ts"
 import { ChunkBuffer } from "../services/ChunkBuffer.ts"
 import { History, HistoryBroken, type BucketHistory } from "../services/History.ts"
+import { makeLoadingStage } from "./internal/loadingStage.ts"
 import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
+import { Metrics } from "../services/Metrics.ts"
 import { Log } from "../services/Log.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import { Unavailable } from "../services/ObjectStore.ts"
@@ -25,7 +27,7 @@ const retryMillis = 500
 export const layer: Layer.Layer<
   Takeover,
   never,
-  History | LocalStore | ChunkBuffer | Reign | Settings | NodeStatus | Log
+  History | LocalStore | ChunkBuffer | Reign | Settings | NodeStatus | Log | Metrics
 > = Layer.effect(
   Takeover,
   Effect.gen(function* () {
@@ -37,6 +39,7 @@ export const layer: Layer.Layer<
     const status = yield* NodeStatus
     const log = yield* Log
     const clock = yield* Clock.Clock
+    const stage = makeLoadingStage(log, yield* Metrics, clock)
 
     const createdAt = (): Timestamp => {
       const millis = clock.currentTimeMillisUnsafe()
@@ -196,11 +199,9 @@ export const layer: Layer.Layer<
         return undefined
       })
 
-    const run = (options: { readonly term: number; readonly load: Effect.Effect<void, LocalStoreFailed> }) =>
+    /** Reads the bucket and settles which log stands; the local one is then as it will be. */
+    const backfill = (term: number) =>
       Effect.gen(function* () {
-        const { term } = options
-        const startedAt = clock.currentTimeMillisUnsafe()
-        log.info("primary_preflight_stage_started", { stage: "preflight", term })
         status.setWaiting({ what: "the bucket's history to be read", until: undefined })
         const found = yield* untilReachable(history.read)
         for (const skipped of found.skippedTips) {
@@ -241,6 +242,15 @@ export const layer: Layer.Layer<
           last_index: head.index,
           bucket_index: found.last.index
         })
+        return { found, stored, head }
+      })
+
+    const run = (options: { readonly term: number; readonly load: Effect.Effect<void, LocalStoreFailed> }) =>
+      Effect.gen(function* () {
+        const { term } = options
+        const startedAt = clock.currentTimeMillisUnsafe()
+        log.info("primary_preflight_stage_started", { stage: "preflight", term })
+        const { found, head, stored } = yield* stage("backfill", backfill(term))
         const imported = yield* importRows(head, term)
         if (local.opened.imported !== undefined) yield* local.importDone
         const facts = { term, leaderId: settings.nodeId, createdAt: createdAt() }

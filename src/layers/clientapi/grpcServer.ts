@@ -2,6 +2,7 @@
  * A grpc-js server without a port: takes HTTP/2 sockets and calls handlers with undecoded bytes. Counts calls, gives
  * errors the texts of grpc-go, and holds back streams whose reader is slow.
  */
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2"
 import type { Socket } from "node:net"
 import {
   type sendUnaryData,
@@ -17,6 +18,7 @@ import {
 import { Code, type EtcdError, errors } from "../../core/wire/errors.ts"
 import type { CallContext, MethodKind, StreamIn, StreamOut, UnaryReply } from "../../services/ClientApi.ts"
 import type { MethodMetrics } from "./grpcMetrics.ts"
+import { deadlineMillisMax, isOrdinary, unaryCall, type UnaryCallOptions } from "./unaryCalls.ts"
 
 /** Bytes of unsent messages at which a stream's handler is told to wait, and below which it may go on. */
 const bufferHighBytes = 1 << 20
@@ -31,9 +33,6 @@ const keepAliveTimeoutMillis = 20_000
  */
 const resetsAtOnce = 100_000
 const resetsPerSecond = 10_000
-
-/** The longest time a timer can be set to: 24 days. */
-const deadlineMillisMax = 0x7fffffff
 
 export interface GrpcHandlers {
   readonly methods: ReadonlyMap<string, MethodKind>
@@ -108,31 +107,37 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
     metadata: (name) => call.metadata.get(name)[0]?.toString()
   })
 
-  const unary =
-    (method: string) => (call: ServerUnaryCall<Uint8Array, Uint8Array>, callback: sendUnaryData<Uint8Array>) => {
-      let replied = false
-      unaryUnderWay++
-      const reply: UnaryReply = {
-        succeed: (response) => {
-          if (replied) return
-          replied = true
-          unaryUnderWay--
-          callback(null, response)
-        },
-        fail: (error) => {
-          if (replied) return
-          replied = true
-          unaryUnderWay--
-          callback(statusOf(error))
-        }
-      }
-      try {
-        options.unary(method, call.request, contextOf(call), reply)
-      } catch (error) {
-        reply.fail({ _tag: "EtcdError", code: Code.Internal, message: "netsy: internal error" })
-        options.broken(method, error)
+  const handle: UnaryCallOptions["handle"] = (method, request, context, { succeed, fail }) => {
+    let replied = false
+    unaryUnderWay++
+    const reply: UnaryReply = {
+      succeed: (response) => {
+        if (replied) return
+        replied = true
+        unaryUnderWay--
+        succeed(response)
+      },
+      fail: (error) => {
+        if (replied) return
+        replied = true
+        unaryUnderWay--
+        fail(error)
       }
     }
+    try {
+      options.unary(method, request, context, reply)
+    } catch (error) {
+      reply.fail({ _tag: "EtcdError", code: Code.Internal, message: "netsy: internal error" })
+      options.broken(method, error)
+    }
+  }
+
+  const unary =
+    (method: string) => (call: ServerUnaryCall<Uint8Array, Uint8Array>, callback: sendUnaryData<Uint8Array>) =>
+      handle(method, call.request, contextOf(call), {
+        succeed: (response) => callback(null, response),
+        fail: (error) => callback(statusOf(error))
+      })
 
   /** The handler's two ends of a stream. */
   const open = (method: string, call: StreamCall): StreamIn => {
@@ -263,9 +268,28 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
   // What grpc-js has no option for, reached in brackets because it is private there.
   Object.assign(server["commonServerOptions"], { streamResetBurst: resetsAtOnce, streamResetRate: resetsPerSecond })
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  const identity = (stream: ServerHttp2Stream): string | undefined => {
+    if (callers.size === 0) return undefined
+    const socket = stream.session?.socket
+    return callers.get(`${socket?.remoteAddress}:${socket?.remotePort}`)?.name
+  }
+  const ordinary = new Map(
+    Array.from(options.methods)
+      .filter(([, kind]) => kind === "unary")
+      .map(([method]): [string, UnaryCallOptions] => [
+        method,
+        { maxReceiveBytes: options.maxReceiveBytes, metrics: methodMetrics.get(method)!, identity, handle }
+      ])
+  )
   for (const http2 of server["http2Servers"].keys()) {
-    http2.prependListener("stream", (_stream: unknown, headers: Record<string, string | undefined>) => {
-      if (isEndless(headers["grpc-timeout"])) delete headers["grpc-timeout"]
+    const others = http2.listeners("stream")
+    http2.removeAllListeners("stream")
+    http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
+      const method = headers[":path"] ?? ""
+      const call = ordinary.get(method)
+      if (call !== undefined && isOrdinary(headers)) return unaryCall(method, stream, headers, call)
+      if (isEndless(headers["grpc-timeout"] as string | undefined)) delete headers["grpc-timeout"]
+      for (const other of others) other.call(http2, stream, headers, flags)
     })
   }
   return {

@@ -41,7 +41,8 @@ build: ## Check the types: Node runs the sources, so there is nothing else to bu
 	@$(RUN) tsc -p .
 	@echo "The types are right. Node runs src/ as it is: there is nothing to compile (make build restart runs it)."
 
-clean: stop ## Stop, and remove build outputs and temp/ (data, certificates, logs)
+clean: ## Stop, and remove build outputs and temp/ (data, certificates, logs)
+	@if [ -d temp/run ]; then $(DEV) stop for-good; fi
 	@rm -rf temp dist
 	@echo "Removed temp/ and dist/."
 

@@ -21,14 +21,16 @@ const optionsFrom = (env: NodeJS.ProcessEnv): Options | DevError => {
 
 const main = Effect.gen(function* () {
   const [command, name] = process.argv.slice(2)
-  if (command === "stop") return yield* stop
+  if (command === "stop") return yield* stop(name === "for-good")
   const options = optionsFrom(process.env)
   if (options instanceof DevError) return yield* options
   if (command === "start") return yield* start(options)
   if (command === "restart") return yield* restart(options)
   if (command === "status") return yield* status(options)
   if (command === "logs") return yield* logs(options, name)
-  return yield* new DevError({ message: "usage: dev.ts start | stop | restart | status | logs [s3|netsy-1]" })
+  return yield* new DevError({
+    message: "usage: dev.ts start | stop [for-good] | restart | status | logs [s3|netsy-1]"
+  })
 })
 
 main.pipe(

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { devS3, environment, type Instance, netsyNode } from "../../src/programs/dev/instances.ts"
-import { halt, lastLines, launch, pidOf } from "../../src/programs/dev/processes.ts"
+import { halt, lastLines, launch, pidOf, workerOf } from "../../src/programs/dev/processes.ts"
 
 const temp = mkdtempSync(join(tmpdir(), "netsy-processes-"))
 afterAll(() => rmSync(temp, { recursive: true, force: true }))
@@ -52,7 +52,7 @@ const instance = (name: string, program: string): Instance => ({
 
 const untilLogged = (one: Instance, text: string) =>
   Effect.gen(function* () {
-    while (!lastLines(one, 5).includes(text)) yield* Effect.sleep(20)
+    while (!lastLines(one, 5).some((line) => line.startsWith(text))) yield* Effect.sleep(20)
   }).pipe(Effect.timeout("20 seconds"))
 
 // Real processes and signals need the real clock.
@@ -83,6 +83,20 @@ describe("a process of the environment", () => {
       assert.strictEqual(readFileSync(`${one.logFile}.old`, "utf8"), "line\n")
       assert.strictEqual(readFileSync(one.logFile, "utf8"), "line\n")
       yield* halt(one)
+    })
+  )
+
+  it.live("under a watcher is shown with the pid of the program itself", () =>
+    Effect.gen(function* () {
+      const program = join(temp, "watched.mjs")
+      writeFileSync(program, 'console.log("I am", process.pid);setInterval(()=>{},1000)')
+      const one = { ...instance("watched", ""), args: ["--watch", "--watch-preserve-output", program] }
+      const pid = yield* launch(one, true)
+      yield* untilLogged(one, "I am")
+      assert.deepStrictEqual([...lastLines(one, 1)], [`I am ${workerOf(pid)}`])
+      assert.notStrictEqual(workerOf(pid), pid)
+      yield* halt(one)
+      assert.strictEqual(workerOf(pid), pid)
     })
   )
 

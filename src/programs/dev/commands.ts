@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { Clock, Effect } from "effect"
 import { ended, probe, waitUntilReady } from "./health.ts"
 import { bucket, devS3, type Instance, netsyNode, s3Port } from "./instances.ts"
-import { DevError, halt, launch, pidOf } from "./processes.ts"
+import { DevError, halt, launch, pidOf, workerOf } from "./processes.ts"
 
 export interface Options {
   readonly count: number
@@ -54,8 +54,12 @@ export const start = Effect.fnUntraced(function* (options: Options) {
   }
   for (const instance of all) {
     const pid = pidOf(instance)
-    if (pid !== undefined) yield* say(`==> ${instance.name} runs already (pid ${pid})`)
-    else yield* say(`==> ${instance.name} (pid ${yield* launch(instance, true)}, log ${instance.logFile})`)
+    if (pid !== undefined)
+      yield* say(`==> ${instance.name} runs already, with the settings of its start (pid ${workerOf(pid)})`)
+    else {
+      yield* say(`==> ${instance.name} (log ${instance.logFile})`)
+      yield* launch(instance, true)
+    }
     yield* ready(instance)
   }
 
@@ -89,13 +93,14 @@ const known = (): ReadonlyArray<Instance> => {
   return [...numbers.toSorted((a, b) => a - b).map((k) => netsyNode(k, false)), devS3([])]
 }
 
-export const stop = Effect.gen(function* () {
+/** `forGood`: `make clean` removes the data next, so that nothing is said about it here. */
+export const stop = Effect.fnUntraced(function* (forGood: boolean) {
   let stopped = 0
   for (const instance of known()) {
     if (pidOf(instance) !== undefined) yield* say(`==> stopping ${instance.name}`)
     if (yield* halt(instance)) stopped += 1
   }
-  yield* say(stopped === 0 ? "Nothing is running." : "Stopped; the data stays in temp/.")
+  if (!forGood) yield* say(stopped === 0 ? "Nothing is running." : "Stopped; the data stays in temp/.")
 })
 
 export const restart = Effect.fnUntraced(function* (options: Options) {
@@ -108,7 +113,8 @@ export const restart = Effect.fnUntraced(function* (options: Options) {
       [String(options.count), ...node.ports.map(({ port }) => String(port))],
       "free these ports first"
     )
-    yield* say(`==> ${node.name} (pid ${yield* launch(node, false)}, log ${node.logFile})`)
+    yield* say(`==> ${node.name} (log ${node.logFile})`)
+    yield* launch(node, false)
     yield* ready(node)
     yield* say(`${node.name} is ready.`)
   }
@@ -121,15 +127,17 @@ export const status = Effect.fnUntraced(function* (options: Options) {
     const state =
       pid === undefined
         ? "stopped"
-        : instance.name === "dev-s3"
-          ? answer.status > 0
-            ? "up"
-            : `no answer on port ${s3Port}`
-          : answer.status === 200
-            ? "ready"
-            : `not ready: ${answer.text}`
+        : ended(instance)
+          ? "ended, see its log; make start starts it again"
+          : instance.name === "dev-s3"
+            ? answer.status > 0
+              ? "up"
+              : `no answer on port ${s3Port}`
+            : answer.status === 200
+              ? "ready"
+              : `not ready: ${answer.text}`
     yield* say(
-      `${instance.name.padEnd(8)}  ${(pid === undefined ? "-" : `pid ${pid}`).padEnd(11)}  ${portsOf(instance)}  ${state}`
+      `${instance.name.padEnd(8)}  ${(pid === undefined ? "-" : `pid ${workerOf(pid)}`).padEnd(11)}  ${portsOf(instance)}  ${state}`
     )
   }
 })

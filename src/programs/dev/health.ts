@@ -16,7 +16,10 @@ const probeLimitMillis = 2_000
 export const probe = (url: string): Effect.Effect<Answer> =>
   Effect.tryPromise(async (signal) => {
     const response = await fetch(url, { signal })
-    const text = (await response.text()).replaceAll(/\s+/g, " ").trim().slice(0, 160)
+    const text = (await response.text())
+      .trim()
+      .replaceAll(/\s*\n\s*/g, ", ")
+      .slice(0, 160)
     return { status: response.status, text }
   }).pipe(
     Effect.timeout(probeLimitMillis),

@@ -86,6 +86,16 @@ export const pidOf = (instance: Instance): number | undefined => {
   return started === file.started ? file.pid : undefined
 }
 
+/** The process that does the work: the watcher's child, where there is a watcher. What `kill -9` is to be tried on. */
+export const workerOf = (pid: number): number => {
+  if (!hasProc) return pid
+  const child = readdirSync("/proc").find((name) => {
+    const stat = /^\d+$/.test(name) && Number(name) !== pid ? procStat(name) : undefined
+    return stat !== undefined && stat.state !== "Z" && stat.group === pid
+  })
+  return child === undefined ? pid : Number(child)
+}
+
 /** Starts the instance; with `freshLog` the log begins anew and the former one is kept under `.old`. */
 export const launch = (instance: Instance, freshLog: boolean): Effect.Effect<number, DevError> =>
   Effect.try({

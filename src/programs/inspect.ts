@@ -151,6 +151,13 @@ export const inspect = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
       process.exitCode = 1
       return
     }
+    const { provider, path } = command.settings.storage
+    if (provider === "directory" && !existsSync(path)) {
+      // A node would make it; a look must not.
+      process.stderr.write(`netsy inspect: ${target} is not a file, and there is no directory ${path}\n`)
+      process.exitCode = 1
+      return
+    }
     process.exitCode = yield* inspectKey(target, standard).pipe(
       Effect.provide(storeOf(command.settings)),
       Effect.catch((error) =>

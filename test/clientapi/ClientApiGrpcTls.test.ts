@@ -172,6 +172,7 @@ describe("ClientApiGrpc with TLS", () => {
           yield* eventually("closed", () => socket.destroyed || socket.readableEnded)
         }
         assert.isAtLeast(refusals(lines).length, 3)
+        assert.include(refusals(lines), "no TLS: this port is for TLS (http request)")
         yield* eventually("the handshake's time is over", () => slow.destroyed || slow.readableEnded)
         const client = yield* connect({ host: "", port }, credentials(made, made.client))
         yield* client.call(range, get)

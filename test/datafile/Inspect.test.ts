@@ -1,4 +1,7 @@
-import { readFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { rfc3339 } from "../../src/core/datafile/json.ts"
@@ -112,6 +115,18 @@ describe("netsy inspect", () => {
       assert.match(error[0]!, /chunks\/2\.netsy: no such object/)
     })
   )
+
+  it("a directory that is not there is not made by looking into it", () => {
+    const folder = mkdtempSync(join(tmpdir(), "netsy-inspect-"))
+    const args = ["--disable-warning=ExperimentalWarning", "src/programs/netsy.ts", "inspect"]
+    const run = spawnSync(process.execPath, [...args, "--storage", `dir:${folder}/data`, "chunks/1.netsy"], {
+      encoding: "utf8"
+    })
+    assert.strictEqual(run.status, 1)
+    assert.match(run.stderr, /chunks\/1\.netsy is not a file, and there is no directory .*\/data/)
+    assert.isFalse(existsSync(join(folder, "data")))
+    rmSync(folder, { recursive: true })
+  })
 })
 
 describe("times", () => {

@@ -143,8 +143,9 @@ export const layer: Layer.Layer<
           const batch = pipeline.close(entryBytes)
           expected = Math.max(0, expected - batch.entries.length)
           closedAt.set(batch, nowMillis())
-          yield* Queue.offer(toPersist, batch)
+          // The PUT first: it takes longest, and handing the batch to the disk's thread takes its time too.
           yield* Queue.offer(toStore, batch)
+          yield* Queue.offer(toPersist, batch)
         }
       }
     })

@@ -4,14 +4,12 @@ import { catalog } from "../core/metrics/catalog.ts"
 import { Kv } from "../services/Kv.ts"
 import { LocalStore } from "../services/LocalStore.ts"
 import { Metrics } from "../services/Metrics.ts"
-import { Replicator } from "../services/Replicator.ts"
 import { WatchHub } from "../services/WatchHub.ts"
 
-export const layer: Layer.Layer<never, never, Kv | WatchHub | Replicator | LocalStore | Metrics> = Layer.effectDiscard(
+export const layer: Layer.Layer<never, never, Kv | WatchHub | LocalStore | Metrics> = Layer.effectDiscard(
   Effect.gen(function* () {
     const kv = yield* Kv
     const hub = yield* WatchHub
-    const replicator = yield* Replicator
     const local = yield* LocalStore
     const metrics = yield* Metrics
     const latest = metrics.gauge(catalog.latestRevision)
@@ -22,7 +20,7 @@ export const layer: Layer.Layer<never, never, Kv | WatchHub | Replicator | Local
     const minRevision = metrics.gauge(catalog.watchMinRevision)
     const stored = metrics.gauge({
       name: "netsy_primary_object_storage_revision",
-      help: "Highest log index known to be in the bucket."
+      help: "Highest revision known to be in the bucket."
     })
     metrics
       .counter(catalog.localDbRebuilds)
@@ -35,7 +33,8 @@ export const layer: Layer.Layer<never, never, Kv | WatchHub | Replicator | Local
       watchers.set(stats.streams)
       watches.set(stats.watches)
       minRevision.set(stats.watches === 0 ? kv.revision() : stats.minRevision)
-      stored.set(replicator.storedIndex())
+      // In store mode nothing is committed that is not in the bucket.
+      stored.set(kv.revision())
     })
   })
 )

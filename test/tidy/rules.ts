@@ -175,7 +175,7 @@ export const wordRules: ReadonlyArray<WordRule> = [
   },
   {
     name: "registry host",
-    pattern: /registry\.npmjs|deb\.debian\.org/,
+    pattern: /\bregistry\.[a-z]+\.(?:org|com)|\bdeb\.debian\b/,
     applies: everywhere,
     why: "where packages come from is the machine's setting",
     inComments: true

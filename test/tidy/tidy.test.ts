@@ -128,8 +128,8 @@ describe("a rule", () => {
       any: ["src/a.ts", "x as any"],
       unfinished: ["docs/a.md", "TO" + "DO later"],
       "skipped test": ["test/a/a.test.ts", 'it.effect.skip("x")'],
-      "machine path": ["src/a.ts", '"/work/x"'],
-      "registry host": ["scripts/a.sh", "https://registry.npmjs.org"]
+      "machine path": ["src/a.ts", `"/${"work"}/x"`],
+      "registry host": ["scripts/a.sh", `https://${"registry.npm"}js.org`]
     }
     for (const rule of wordRules) {
       const [path, text] = samples[rule.name] ?? assert.fail(`no sample for ${rule.name}`)

@@ -169,12 +169,6 @@ export class Pipeline {
     return entries
   }
 
-  /** What an earlier upload has stored (a new Primary's old entries). */
-  storedUpTo(index: number): void {
-    assert(index <= this.#headIndex, "stored above the head")
-    if (index > this.#storedIndex) this.#storedIndex = index
-  }
-
   persisted(batch: Batch): void {
     assert(batch.first === this.#persistedIndex + 1, "persisted out of order")
     this.#persistedIndex = batch.last

@@ -16,7 +16,7 @@ import {
   type Registration,
   withMembers
 } from "../core/election/registry.ts"
-import type { Member } from "../core/wire/messages.ts"
+import type { Member } from "../core/wire/codec/cluster.ts"
 import { LocalStore } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
 import { Membership, MembershipInvalid } from "../services/Membership.ts"

@@ -1,7 +1,7 @@
 /** Who belongs to the cluster: `members.json` and `nodes/*.json` in the bucket (netsy-1x.md 4.2, 4.3; design 6.2). */
 import { Context, type Effect, Schema } from "effect"
 import type { NodeName } from "../core/election/arbiter.ts"
-import type { Member } from "../core/wire/messages.ts"
+import type { Member } from "../core/wire/codec/cluster.ts"
 import type { LocalStoreFailed } from "./LocalStore.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
 

@@ -2,9 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { decodeMemberListResponse, encodeMemberListRequest } from "../../src/core/wire/codec/cluster.ts"
+import { MemberListRequest, MemberListResponse } from "../../src/core/wire/codec/cluster.ts"
 import { decodeHeaderResponse } from "../../src/core/wire/codec/common.ts"
-import { decodeHealthCheckResponse, encodeHealthCheckRequest } from "../../src/core/wire/codec/health.ts"
+import { HealthCheckRequest, HealthCheckResponse } from "../../src/core/wire/codec/health.ts"
 import {
   decodePutResponse,
   decodeRangeResponse,
@@ -12,7 +12,7 @@ import {
   encodePutRequest,
   encodeRangeRequest
 } from "../../src/core/wire/codec/kv.ts"
-import { decodeAlarmResponse, decodeStatusResponse, encodeAlarmRequest } from "../../src/core/wire/codec/maintenance.ts"
+import { AlarmRequest, AlarmResponse, StatusResponse } from "../../src/core/wire/codec/maintenance.ts"
 import { decodeWatchResponse, encodeWatchRequest } from "../../src/core/wire/codec/watch.ts"
 import { Code, type EtcdError, errors } from "../../src/core/wire/errors.ts"
 import type { WatchCreateRequest } from "../../src/core/wire/messages.ts"
@@ -169,8 +169,8 @@ describe("ClientApiEtcd", () => {
     const watched = { barriers: 0 }
     return Effect.gen(function* () {
       const list = (linearizable: boolean) =>
-        call("/etcdserverpb.Cluster/MemberList", encodeMemberListRequest({ linearizable }))
-      const { header, members } = decodeMemberListResponse(yield* list(false))
+        call("/etcdserverpb.Cluster/MemberList", MemberListRequest.encode({ linearizable }))
+      const { header, members } = MemberListResponse.decode(yield* list(false))
       assert.strictEqual(header?.revision, 0)
       assert.strictEqual(header?.memberId, members[0]?.id)
       assert.strictEqual(watched.barriers, 0)
@@ -181,7 +181,7 @@ describe("ClientApiEtcd", () => {
 
   it.live("Status shows version, sizes, leader and positions", () =>
     Effect.gen(function* () {
-      const status = decodeStatusResponse(yield* call("/etcdserverpb.Maintenance/Status", new Uint8Array(0)))
+      const status = StatusResponse.decode(yield* call("/etcdserverpb.Maintenance/Status", new Uint8Array(0)))
       assert.deepInclude(status, {
         version: "3.7.1",
         storageVersion: "3.7.0",
@@ -203,7 +203,7 @@ describe("ClientApiEtcd", () => {
       const node = yield* NodeStatus
       node.setTerm(4, 0n)
       node.setTrouble("bucket", "the bucket does not answer")
-      const status = decodeStatusResponse(yield* call("/etcdserverpb.Maintenance/Status", new Uint8Array(0)))
+      const status = StatusResponse.decode(yield* call("/etcdserverpb.Maintenance/Status", new Uint8Array(0)))
       assert.deepStrictEqual(status.errors, [
         "etcdserver: no leader",
         "health state: degraded",
@@ -215,21 +215,21 @@ describe("ClientApiEtcd", () => {
   it.effect("Alarm lists nothing and refuses the rest", () =>
     Effect.gen(function* () {
       const alarm = (action: number) =>
-        call("/etcdserverpb.Maintenance/Alarm", encodeAlarmRequest({ action, memberId: 0n, alarm: 0 }))
-      assert.deepStrictEqual(decodeAlarmResponse(yield* alarm(0)).alarms, [])
+        call("/etcdserverpb.Maintenance/Alarm", AlarmRequest.encode({ action, memberId: 0n, alarm: 0 }))
+      assert.deepStrictEqual(AlarmResponse.decode(yield* alarm(0)).alarms, [])
       assert.strictEqual((yield* Effect.flip(alarm(1))).code, Code.Unimplemented)
     }).pipe(Effect.provide(world()))
   )
 
   it.effect("health is SERVING for the empty name and NOT_FOUND for others; its watch says SERVICE_UNKNOWN", () =>
     Effect.gen(function* () {
-      const check = (service: string) => call("/grpc.health.v1.Health/Check", encodeHealthCheckRequest({ service }))
-      assert.deepStrictEqual(decodeHealthCheckResponse(yield* check("")), { status: 1 })
+      const check = (service: string) => call("/grpc.health.v1.Health/Check", HealthCheckRequest.encode({ service }))
+      assert.deepStrictEqual(HealthCheckResponse.decode(yield* check("")), { status: 1 })
       assert.strictEqual((yield* Effect.flip(check("etcdserverpb.KV"))).code, Code.NotFound)
       const { ends, messages, stream } = yield* openStream("/grpc.health.v1.Health/Watch")
-      stream.message(encodeHealthCheckRequest({ service: "" }))
-      stream.message(encodeHealthCheckRequest({ service: "x" }))
-      assert.deepStrictEqual(messages.map(decodeHealthCheckResponse), [{ status: 1 }, { status: 3 }])
+      stream.message(HealthCheckRequest.encode({ service: "" }))
+      stream.message(HealthCheckRequest.encode({ service: "x" }))
+      assert.deepStrictEqual(messages.map(HealthCheckResponse.decode), [{ status: 1 }, { status: 3 }])
       assert.deepStrictEqual(ends, [])
     }).pipe(Effect.provide(world()))
   )

@@ -51,6 +51,8 @@ const value = (random: Random, field: protobuf.Field, depth: number): unknown =>
       return text(random)
     case "bool":
       return true
+    case "uint32":
+      return 1 + random.int(0xffff_ffff)
     case "int64":
     case "uint64":
       return int64(random, field)
@@ -97,7 +99,15 @@ export const randomMessage = (random: Random, type: protobuf.Type, depth = 0): R
   return message
 }
 
-const names: Record<string, string> = { ID: "id", memberID: "memberId", peerURLs: "peerUrls", clientURLs: "clientUrls" }
+const names: Record<string, string> = {
+  ID: "id",
+  memberID: "memberId",
+  targetID: "targetId",
+  peerURLs: "peerUrls",
+  clientURLs: "clientUrls",
+  TTL: "ttl",
+  grantedTTL: "grantedTtl"
+}
 const camel = (name: string): string =>
   names[name] ?? name.replace(/_(\w)/g, (_all, letter: string) => letter.toUpperCase())
 
@@ -113,6 +123,8 @@ const zero = (field: protobuf.Field): unknown => {
       return ""
     case "bool":
       return false
+    case "uint32":
+      return 0
     case "int64":
     case "uint64":
       return isWide(field) ? 0n : 0

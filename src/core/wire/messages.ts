@@ -1,5 +1,5 @@
 /**
- * The etcd messages as plain values. Source: reference etcd-api.md 1.2 (proto/etcd/rpc.proto, kv.proto).
+ * The etcd messages of the hot path as plain values; the others are described in codec/*. Source: reference etcd-api.md 1.2 (proto/etcd/rpc.proto, kv.proto).
  * Revisions, versions, counts and limits are safe integers (`number`); lease, member and cluster ids are `bigint`.
  * A decoder fills every field: proto3 zero values where the wire has none.
  */
@@ -163,76 +163,16 @@ export interface WatchResponse {
   readonly events: ReadonlyArray<Event>
 }
 
-export interface Member {
-  readonly id: bigint
-  readonly name: string
-  readonly peerUrls: ReadonlyArray<string>
-  readonly clientUrls: ReadonlyArray<string>
-  readonly isLearner: boolean
-}
-
 /** `AlarmRequest.AlarmAction` */
 export const AlarmAction = { Get: 0, Activate: 1, Deactivate: 2 } as const
 /** `AlarmType` */
 export const AlarmType = { None: 0, NoSpace: 1, Corrupt: 2 } as const
+/** `DowngradeRequest.DowngradeAction` */
+export const DowngradeAction = { Validate: 0, Enable: 1, Cancel: 2 } as const
 /** `HealthCheckResponse.ServingStatus` */
 export const ServingStatus = { Unknown: 0, Serving: 1, NotServing: 2, ServiceUnknown: 3 } as const
 
 /** Responses that hold nothing but a header: Compact, and others later. */
 export interface HeaderResponse {
   readonly header: ResponseHeader | undefined
-}
-
-export interface MemberListRequest {
-  readonly linearizable: boolean
-}
-
-export interface MemberListResponse {
-  readonly header: ResponseHeader | undefined
-  readonly members: ReadonlyArray<Member>
-}
-
-export interface StatusResponse {
-  readonly header: ResponseHeader | undefined
-  readonly version: string
-  readonly dbSize: number
-  readonly leader: bigint
-  readonly raftIndex: number
-  readonly raftTerm: number
-  readonly raftAppliedIndex: number
-  readonly errors: ReadonlyArray<string>
-  readonly dbSizeInUse: number
-  readonly isLearner: boolean
-  readonly storageVersion: string
-  readonly dbSizeQuota: number
-  readonly downgradeInfo: DowngradeInfo | undefined
-}
-
-export interface DowngradeInfo {
-  readonly enabled: boolean
-  readonly targetVersion: string
-}
-
-export interface AlarmMember {
-  readonly memberId: bigint
-  readonly alarm: number
-}
-
-export interface AlarmRequest {
-  readonly action: number
-  readonly memberId: bigint
-  readonly alarm: number
-}
-
-export interface AlarmResponse {
-  readonly header: ResponseHeader | undefined
-  readonly alarms: ReadonlyArray<AlarmMember>
-}
-
-export interface HealthCheckRequest {
-  readonly service: string
-}
-
-export interface HealthCheckResponse {
-  readonly status: number
 }

@@ -1,12 +1,7 @@
 /** MemberList, Status, Alarm and the health check: small answers about this node and its cluster. */
-import { decodeMemberListRequest, encodeMemberListResponse } from "../../core/wire/codec/cluster.ts"
-import { decodeHealthCheckRequest, encodeHealthCheckResponse } from "../../core/wire/codec/health.ts"
-import {
-  decodeAlarmRequest,
-  decodeStatusRequest,
-  encodeAlarmResponse,
-  encodeStatusResponse
-} from "../../core/wire/codec/maintenance.ts"
+import { MemberListRequest, MemberListResponse } from "../../core/wire/codec/cluster.ts"
+import { HealthCheckRequest, HealthCheckResponse } from "../../core/wire/codec/health.ts"
+import { AlarmRequest, AlarmResponse, StatusRequest, StatusResponse } from "../../core/wire/codec/maintenance.ts"
 import { Code, type EtcdError, errors, etcdError } from "../../core/wire/errors.ts"
 import { AlarmAction, ServingStatus } from "../../core/wire/messages.ts"
 import type { Kv } from "../../services/Kv.ts"
@@ -48,10 +43,10 @@ export const adminMethods = ({ kv, membership, quotaBytes, size, status }: Admin
     decoded(
       "MemberListRequest",
       request,
-      decodeMemberListRequest,
+      MemberListRequest.decode,
       ({ linearizable }) => {
         const answer = (): void =>
-          reply.succeed(encodeMemberListResponse({ header: status.header(0), members: membership.members() }))
+          reply.succeed(MemberListResponse.encode({ header: status.header(0), members: membership.members() }))
         if (linearizable) kv.barrier({ succeed: answer, fail: reply.fail })
         else answer()
       },
@@ -62,12 +57,12 @@ export const adminMethods = ({ kv, membership, quotaBytes, size, status }: Admin
     decoded(
       "StatusRequest",
       request,
-      decodeStatusRequest,
+      StatusRequest.decode,
       () =>
         size(
           ({ inUse, total }) =>
             reply.succeed(
-              encodeStatusResponse({
+              StatusResponse.encode({
                 header: status.header(kv.revision()),
                 version: etcdVersion,
                 dbSize: total,
@@ -92,10 +87,10 @@ export const adminMethods = ({ kv, membership, quotaBytes, size, status }: Admin
     decoded(
       "AlarmRequest",
       request,
-      decodeAlarmRequest,
+      AlarmRequest.decode,
       ({ action }) =>
         action === AlarmAction.Get
-          ? reply.succeed(encodeAlarmResponse({ header: status.header(kv.revision()), alarms: [] }))
+          ? reply.succeed(AlarmResponse.encode({ header: status.header(kv.revision()), alarms: [] }))
           : reply.fail(
               etcdError(Code.Unimplemented, "netsy: /etcdserverpb.Maintenance/Alarm is implemented for action GET only")
             ),
@@ -106,10 +101,10 @@ export const adminMethods = ({ kv, membership, quotaBytes, size, status }: Admin
     decoded(
       "HealthCheckRequest",
       request,
-      decodeHealthCheckRequest,
+      HealthCheckRequest.decode,
       ({ service }) =>
         service === ""
-          ? reply.succeed(encodeHealthCheckResponse({ status: ServingStatus.Serving }))
+          ? reply.succeed(HealthCheckResponse.encode({ status: ServingStatus.Serving }))
           : reply.fail(etcdError(Code.NotFound, `unknown service ${JSON.stringify(service)}`)),
       reply.fail
     )

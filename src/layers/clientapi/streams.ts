@@ -1,5 +1,5 @@
 /** The streams: Watch over the WatchHub service, and the health watch. */
-import { decodeHealthCheckRequest, encodeHealthCheckResponse } from "../../core/wire/codec/health.ts"
+import { HealthCheckRequest, HealthCheckResponse } from "../../core/wire/codec/health.ts"
 import { decodeWatchRequest, encodeWatchResponse } from "../../core/wire/codec/watch.ts"
 import { type EtcdError, errors } from "../../core/wire/errors.ts"
 import { ServingStatus, type WatchRequest } from "../../core/wire/messages.ts"
@@ -51,10 +51,10 @@ export const healthWatch: StreamMethod = (out) => ({
     decoded(
       "HealthCheckRequest",
       bytes,
-      decodeHealthCheckRequest,
+      HealthCheckRequest.decode,
       ({ service }) =>
         out.send(
-          encodeHealthCheckResponse({
+          HealthCheckResponse.encode({
             status: service === "" ? ServingStatus.Serving : ServingStatus.ServiceUnknown
           })
         ),

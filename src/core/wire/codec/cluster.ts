@@ -1,65 +1,35 @@
-/** `etcdserverpb.Cluster/MemberList`. */
-import type { Member, MemberListRequest, MemberListResponse, ResponseHeader } from "../messages.ts"
-import type { Reader, Writer } from "../protobuf.ts"
-import { decodeMessage, encodeMessage, nested, readHeader, writeHeader, writeNested } from "./common.ts"
+/** Messages of `etcdserverpb.Cluster`. */
+import { biguint64, bool, header, message, optional, repeated, string, strings, type Value } from "./message.ts"
 
-const writeMember = (writer: Writer, member: Member): void => {
-  writer.bigintField(1, member.id)
-  writer.stringField(2, member.name)
-  for (const url of member.peerUrls) writer.stringElement(3, url)
-  for (const url of member.clientUrls) writer.stringElement(4, url)
-  writer.boolField(5, member.isLearner)
-}
+export const Member = message("Member", {
+  id: biguint64(1),
+  name: string(2),
+  peerUrls: strings(3),
+  clientUrls: strings(4),
+  isLearner: bool(5)
+})
+export type Member = Value<typeof Member>
 
-const readMember = (reader: Reader): Member => {
-  let id = 0n
-  let name = ""
-  const peerUrls: Array<string> = []
-  const clientUrls: Array<string> = []
-  let isLearner = false
-  while (!reader.done()) {
-    const tag = reader.tag()
-    if (tag === 8) id = reader.uint64()
-    else if (tag === 18) name = reader.string()
-    else if (tag === 26) peerUrls.push(reader.string())
-    else if (tag === 34) clientUrls.push(reader.string())
-    else if (tag === 40) isLearner = reader.bool()
-    else reader.unknown(tag, 5)
-  }
-  return { id, name, peerUrls, clientUrls, isLearner }
-}
+const listed = (name: string) => message(name, { header, members: repeated(2, Member) })
 
-const writeMemberListRequest = (writer: Writer, request: MemberListRequest): void =>
-  writer.boolField(1, request.linearizable)
-
-const readMemberListRequest = (reader: Reader): MemberListRequest => {
-  let linearizable = false
-  while (!reader.done()) {
-    const tag = reader.tag()
-    if (tag === 8) linearizable = reader.bool()
-    else reader.unknown(tag, 1)
-  }
-  return { linearizable }
-}
-
-const writeMemberListResponse = (writer: Writer, response: MemberListResponse): void => {
-  writeNested(writer, 1, response.header, writeHeader)
-  for (const member of response.members) writeNested(writer, 2, member, writeMember)
-}
-
-const readMemberListResponse = (reader: Reader): MemberListResponse => {
-  let header: ResponseHeader | undefined
-  const members: Array<Member> = []
-  while (!reader.done()) {
-    const tag = reader.tag()
-    if (tag === 10) header = nested(reader, readHeader)
-    else if (tag === 18) members.push(nested(reader, readMember))
-    else reader.unknown(tag, 2)
-  }
-  return { header, members }
-}
-
-export const encodeMemberListRequest = (message: MemberListRequest) => encodeMessage(message, writeMemberListRequest)
-export const decodeMemberListRequest = (bytes: Uint8Array) => decodeMessage(bytes, readMemberListRequest)
-export const encodeMemberListResponse = (message: MemberListResponse) => encodeMessage(message, writeMemberListResponse)
-export const decodeMemberListResponse = (bytes: Uint8Array) => decodeMessage(bytes, readMemberListResponse)
+export const MemberAddRequest = message("MemberAddRequest", { peerUrls: strings(1), isLearner: bool(2) })
+export type MemberAddRequest = Value<typeof MemberAddRequest>
+export const MemberAddResponse = message("MemberAddResponse", {
+  header,
+  member: optional(2, Member),
+  members: repeated(3, Member)
+})
+export type MemberAddResponse = Value<typeof MemberAddResponse>
+export const MemberRemoveRequest = message("MemberRemoveRequest", { id: biguint64(1) })
+export type MemberRemoveRequest = Value<typeof MemberRemoveRequest>
+export const MemberRemoveResponse = listed("MemberRemoveResponse")
+export const MemberUpdateRequest = message("MemberUpdateRequest", { id: biguint64(1), peerUrls: strings(2) })
+export type MemberUpdateRequest = Value<typeof MemberUpdateRequest>
+export const MemberUpdateResponse = listed("MemberUpdateResponse")
+export const MemberListRequest = message("MemberListRequest", { linearizable: bool(1) })
+export type MemberListRequest = Value<typeof MemberListRequest>
+export const MemberListResponse = listed("MemberListResponse")
+export type MemberListResponse = Value<typeof MemberListResponse>
+export const MemberPromoteRequest = message("MemberPromoteRequest", { id: biguint64(1) })
+export type MemberPromoteRequest = Value<typeof MemberPromoteRequest>
+export const MemberPromoteResponse = listed("MemberPromoteResponse")

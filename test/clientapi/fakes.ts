@@ -1,5 +1,6 @@
 /** A store that answers at once, a watch hub under the test's control, and what else `ClientApi` asks for. */
 import { Effect, Layer } from "effect"
+import { apiDefaults } from "../../src/core/config/api.ts"
 import { emptyBytes } from "../../src/core/log/record.ts"
 import { errors } from "../../src/core/wire/errors.ts"
 import type { KeyValue, RequestOp, ResponseOp, WatchRequest } from "../../src/core/wire/messages.ts"
@@ -54,7 +55,8 @@ export const settings: SettingsShape = {
   compactionIntervalMillis: 0,
   limits: { maxRequestBytes: 1_572_864, maxTxnOps: 128, quotaBytes: 2_147_483_648 },
   watch: { progressIntervalMillis: 600_000 },
-  log: { format: "text", debug: false },
+  ...apiDefaults,
+  log: { format: "text", debug: false, level: "info", outputs: ["stderr"] },
   bind: {
     client: { host: "127.0.0.1", port: 0 },
     peer: { host: "127.0.0.1", port: 0 },
@@ -62,7 +64,8 @@ export const settings: SettingsShape = {
     health: { host: "127.0.0.1", port: 0 }
   },
   advertise: { client: "127.0.0.1:2378", peer: "127.0.0.1:2381", election: "127.0.0.1:8443" },
-  tls: undefined
+  tls: undefined,
+  etcd: undefined
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

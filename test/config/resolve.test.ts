@@ -119,7 +119,13 @@ describe("settings of a cluster node", () => {
       compactionIntervalMillis: 300_000,
       limits: { maxRequestBytes: 1_572_864, maxTxnOps: 128, quotaBytes: 0 },
       watch: { progressIntervalMillis: 600_000 },
-      log: { format: "text", debug: false },
+      autoCompaction: undefined,
+      auth: { tokens: { kind: "simple", ttlSeconds: 300 }, bcryptCost: 10, clientCertAuth: false },
+      lease: { minTtlSeconds: 2 },
+      http: { cors: ["*"], hostWhitelist: ["*"], gateway: true },
+      metricsLevel: "basic",
+      compaction: { batchLimit: 1_000, sleepMillis: 10 },
+      log: { format: "text", debug: false, level: "info", outputs: ["stderr"] },
       bind: {
         client: { host: "", port: 2378 },
         peer: { host: "", port: 2381 },
@@ -133,7 +139,8 @@ describe("settings of a cluster node", () => {
         serverKey: "/srv/app/certs/server.key",
         clientCert: "/abs/peer.crt",
         clientKey: "/abs/peer.key"
-      }
+      },
+      etcd: undefined
     })
   })
 
@@ -220,6 +227,18 @@ describe("settings of a cluster node", () => {
       [{ "limits.max_request_bytes": "100" }, "limits.max_request_bytes", "from 1024 to 67108864"],
       [{ "limits.quota_bytes": "1e300" }, "limits.quota_bytes", "0 or more"],
       [{ "watch.progress_interval": "0" }, "watch.progress_interval", "greater than 0"],
+      [{ "auto_compaction.mode": '"daily"' }, "auto_compaction.mode", "periodic, revision"],
+      [{ "auto_compaction.retention": '"-1h"' }, "auto_compaction.retention", "0s or more"],
+      [
+        { "auto_compaction.mode": '"revision"', "auto_compaction.retention": '"1h"' },
+        "auto_compaction.retention",
+        "a whole number, 0 or more"
+      ],
+      [{ "lease.min_ttl": '"1500ms"' }, "lease.min_ttl", "whole seconds"],
+      [{ "auth.token": '"jwt,sign-method=RS256"' }, "auth.token", "neither pub-key nor priv-key is given"],
+      [{ "auth.bcrypt_cost": "3" }, "auth.bcrypt_cost", "from 4 to 31"],
+      [{ "auth.client_cert_auth": '"yes"' }, "auth.client_cert_auth", "true or false"],
+      [{ "metrics.level": '"full"' }, "metrics.level", "basic, extensive"],
       [{ "log.format": '"xml"' }, "log.format", "text, json"]
     ]
     for (const [changes, key, allowed] of cases) {
@@ -232,6 +251,46 @@ describe("settings of a cluster node", () => {
       problems(withSample({ "replication.quorum": "0", "replication.chunk_buffer.threshold_age_minutes": "0" })),
       []
     )
+  })
+
+  it("what the etcd API can be told has keys of its own", () => {
+    const found = settings(
+      withSample(
+        {
+          "auto_compaction.mode": '"revision"',
+          "auto_compaction.retention": "5000",
+          "compaction.batch_limit": "10",
+          "compaction.sleep_interval": '"20ms"',
+          "auth.token": '"jwt,pub-key=keys/pub.pem,sign-method=ES256,ttl=10m"',
+          "auth.client_cert_auth": "true",
+          "http.gateway": "false",
+          "http.cors": '"https://a.example, https://b.example"'
+        },
+        { NETSY_LEASE_MIN_TTL: "5s", NETSY_AUTH_BCRYPT_COST: "4", NETSY_METRICS_LEVEL: "extensive" }
+      )
+    )
+    assert.deepInclude(found, {
+      autoCompaction: { mode: "revision", retentionRevisions: 5_000 },
+      compaction: { batchLimit: 10, sleepMillis: 20 },
+      lease: { minTtlSeconds: 5 },
+      metricsLevel: "extensive",
+      http: { cors: ["https://a.example", "https://b.example"], hostWhitelist: ["*"], gateway: false }
+    })
+    assert.deepStrictEqual(found.auth, {
+      bcryptCost: 4,
+      clientCertAuth: true,
+      tokens: {
+        kind: "jwt",
+        publicKeyFile: "/srv/app/keys/pub.pem",
+        privateKeyFile: undefined,
+        signMethod: "ES256",
+        ttlSeconds: 600
+      }
+    })
+    const periodic = (retention: string) =>
+      settings(withSample({ "auto_compaction.retention": retention })).autoCompaction
+    assert.deepStrictEqual(periodic('"1h"'), { mode: "periodic", retentionMillis: 3_600_000 })
+    assert.isUndefined(periodic("0"))
   })
 
   it("all mistakes are listed at once", () => {
@@ -298,7 +357,13 @@ describe("settings of a cluster node", () => {
           { [variableOf(key)]: "\u0001?" }
         )
       )
-      const free = ["storage.key_prefix", "storage.kms_key_id", "storage.path"].includes(key)
+      const free = [
+        "storage.key_prefix",
+        "storage.kms_key_id",
+        "storage.path",
+        "http.cors",
+        "http.host_whitelist"
+      ].includes(key)
       assert.strictEqual(
         broken.some((line) => line.includes(variableOf(key))),
         !free,

@@ -1,5 +1,6 @@
 /** A store of a few lines with its history, a receiver that can be slow, and a hub between the two. */
 import { Effect, Layer } from "effect"
+import { apiDefaults } from "../../src/core/config/api.ts"
 import { emptyBytes, type LogRecord } from "../../src/core/log/record.ts"
 import type { KeyValue, WatchCreateRequest, WatchResponse } from "../../src/core/wire/messages.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
@@ -207,7 +208,8 @@ export const settings = (change: Partial<SettingsShape>): SettingsShape => ({
   compactionIntervalMillis: 0,
   limits: { maxRequestBytes: 1_572_864, maxTxnOps: 128, quotaBytes: 0 },
   watch: { progressIntervalMillis: 600_000 },
-  log: { format: "text", debug: false },
+  ...apiDefaults,
+  log: { format: "text", debug: false, level: "info", outputs: ["stderr"] },
   bind: {
     client: { host: "127.0.0.1", port: 0 },
     peer: { host: "127.0.0.1", port: 0 },
@@ -216,6 +218,7 @@ export const settings = (change: Partial<SettingsShape>): SettingsShape => ({
   },
   advertise: { client: "127.0.0.1:0", peer: "127.0.0.1:0", election: "127.0.0.1:0" },
   tls: undefined,
+  etcd: undefined,
   ...change
 })
 

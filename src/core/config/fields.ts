@@ -36,6 +36,19 @@ export const fileKeys = [
   "limits.max_txn_ops",
   "limits.quota_bytes",
   "watch.progress_interval",
+  "auto_compaction.mode",
+  "auto_compaction.retention",
+  "compaction.batch_limit",
+  "compaction.sleep_interval",
+  "lease.min_ttl",
+  "auth.token",
+  "auth.token_ttl",
+  "auth.bcrypt_cost",
+  "auth.client_cert_auth",
+  "http.gateway",
+  "http.cors",
+  "http.host_whitelist",
+  "metrics.level",
   "log.format"
 ] as const
 
@@ -49,6 +62,12 @@ export const fileGroups = [
   "snapshot",
   "limits",
   "watch",
+  "auto_compaction",
+  "compaction",
+  "lease",
+  "auth",
+  "http",
+  "metrics",
   "log"
 ]
 

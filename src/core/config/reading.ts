@@ -84,6 +84,16 @@ export class Reading {
     return fallback
   }
 
+  switch(key: FileKey, fallback: boolean): boolean {
+    const given = this.#given.get(key)
+    if (given === undefined) return fallback
+    if ((given.kind === "boolean" || given.kind === "word") && (given.text === "true" || given.text === "false")) {
+      return given.text === "true"
+    }
+    this.refuse(key, "true or false")
+    return fallback
+  }
+
   integer(key: FileKey, rule: IntegerRule): number {
     const given = this.#given.get(key)
     if (given === undefined) return rule.fallback

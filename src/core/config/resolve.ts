@@ -3,7 +3,8 @@
  * variables, variables over the file. Pure: the caller hands in how to read a file.
  */
 import { posix } from "node:path"
-import type { SettingsShape } from "../../services/Settings.ts"
+import type { ApiSettings, SettingsShape } from "../../services/Settings.ts"
+import { resolveApi } from "./api.ts"
 import { type ClusterFile, parseClusterFile } from "./clusterFile.ts"
 import { formatMillis } from "./duration.ts"
 import { allVariables, fileKeys } from "./fields.ts"
@@ -55,6 +56,7 @@ export const resolveWithFlags = (input: ResolveInput, flags: Flags, flagProblems
   reading.warnings.push(...file.warnings, ...unknownVariables(env))
   const storage = resolveStorage(reading, word, cwd)
   const cluster = resolveCluster(reading, embedded)
+  const api = resolveApi(reading, cwd)
   const { node, problems: nodeProblems } = resolveNode({
     env,
     cwd,
@@ -75,7 +77,8 @@ export const resolveWithFlags = (input: ResolveInput, flags: Flags, flagProblems
 
   const { warnings } = reading
   if (problems.length > 0) return { ok: false, problems, warnings }
-  return { ok: true, settings: { ...cluster, ...node, storage, log: { format, debug } }, warnings }
+  const log = { format, debug, level: debug ? ("debug" as const) : ("info" as const), outputs: ["stderr"] }
+  return { ok: true, settings: { ...cluster, ...api, ...node, storage, log, etcd: undefined }, warnings }
 }
 
 const emptyFile: ClusterFile = { given: new Map(), problems: [], warnings: [] }
@@ -123,7 +126,10 @@ const unknownVariables = (env: ResolveInput["env"]): ReadonlyArray<string> =>
 
 const slipDistanceMax = 2
 
-type ClusterSettings = Omit<SettingsShape, "storage" | "log" | "nodeId" | "dataDir" | "bind" | "advertise" | "tls">
+type ClusterSettings = Omit<
+  SettingsShape,
+  keyof ApiSettings | "storage" | "log" | "nodeId" | "dataDir" | "bind" | "advertise" | "tls" | "etcd"
+>
 
 const neverOr = (millis: number | undefined): number | undefined =>
   millis === undefined || millis <= 0 ? undefined : millis

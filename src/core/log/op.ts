@@ -31,7 +31,7 @@ export type Op =
       readonly ttlSeconds: number
       readonly remainingTtlSeconds: number
     }
-  /** The tombstones of the attached keys follow as further records of the same entry. */
+  /** The last record of its entry: the tombstones of the attached keys come first, numbered as in any revision. */
   | { readonly kind: "leaseRevoke"; readonly id: bigint }
   | { readonly kind: "leaseCheckpoint"; readonly leases: ReadonlyArray<LeaseRemaining> }
   | { readonly kind: "compaction"; readonly revision: number; readonly physical: boolean }

@@ -1,0 +1,64 @@
+/** How a unary method is put together: decode, check, ask who calls and whether they may, call, encode. */
+import { type EtcdError, errors } from "../../core/wire/errors.ts"
+import type { Access, Caller } from "../../services/Access.ts"
+import type { CallContext, UnaryReply } from "../../services/ClientApi.ts"
+import type { Reply } from "../../services/Kv.ts"
+import { decoded } from "./decode.ts"
+
+export type UnaryMethod = (request: Uint8Array, context: CallContext, reply: UnaryReply) => void
+
+export interface Method<Request, Response> {
+  readonly request: { readonly name: string; readonly decode: (bytes: Uint8Array) => Request }
+  readonly encode: (response: Response, send: (bytes: Uint8Array) => void) => void
+  /** What is wrong with the request whoever sends it; told before anybody is asked for a name. */
+  readonly check?: (request: Request) => EtcdError | undefined
+  /** Asked while authentication is on; absent: open to everybody. */
+  readonly allow?: (access: Access["Service"], caller: Caller, request: Request) => EtcdError | undefined
+  /** The answer shows state: it is not given once users, roles or grants have changed in between. */
+  readonly shows?: boolean
+  /** `caller` is undefined while authentication is off, and for methods without `allow`. */
+  readonly call: (request: Request, reply: Reply<Response>, caller: Caller | undefined) => void
+}
+
+/** For `encode` of answers that are small. */
+export const atOnce =
+  <Response>(encode: (response: Response) => Uint8Array) =>
+  (response: Response, send: (bytes: Uint8Array) => void): void =>
+    send(encode(response))
+
+const withSteadyAuth = <Response>(access: Access["Service"], reply: Reply<Response>): Reply<Response> => {
+  const revision = access.revision()
+  return {
+    succeed: (response) => {
+      if (access.enabled() && access.revision() !== revision) reply.fail(errors.authOldRevision)
+      else reply.succeed(response)
+    },
+    fail: reply.fail
+  }
+}
+
+export const unaryMethod =
+  <Request, Response>(access: Access["Service"], method: Method<Request, Response>): UnaryMethod =>
+  (bytes, context, { fail, succeed }) =>
+    decoded(
+      method.request.name,
+      bytes,
+      method.request.decode,
+      (request) => {
+        const reply: Reply<Response> = { succeed: (response) => method.encode(response, succeed), fail }
+        const { allow } = method
+        if (allow === undefined || !access.enabled()) return method.call(request, reply, undefined)
+        const refused = method.check?.(request)
+        if (refused !== undefined) return fail(refused)
+        access.identify(
+          context,
+          (caller) => {
+            const denied = allow(access, caller, request)
+            if (denied !== undefined) return fail(denied)
+            method.call(request, method.shows === true ? withSteadyAuth(access, reply) : reply, caller)
+          },
+          fail
+        )
+      },
+      fail
+    )

@@ -104,8 +104,8 @@ const make = Effect.fnUntraced(function* (options: LocalStoreMemoryOptions) {
     versions: (wanted) => read("versions", ({ table }) => wanted.map((one) => table.version(one))),
     view: (upToIndex) =>
       read("view", ({ table }) => {
-        const count = table.countTo(upToIndex)
-        const records = table.records.slice(0, count)
+        const records = table.view(upToIndex)
+        const count = records.length
         let at = 0
         return {
           count,
@@ -139,20 +139,21 @@ const make = Effect.fnUntraced(function* (options: LocalStoreMemoryOptions) {
       )
     ),
     abandon: (reason) => read("abandon", () => disk.corrupt(reason)),
-    compact: (revision) =>
+    compact: (revision, state) =>
       Effect.suspend(() => {
         let removed = 0
         // Applied to what is seen first and to what is durable later; the first answer is the caller's.
         let counted = false
         return Effect.map(
           write("compact", ({ table }) => {
-            const count = table.compact(revision)
+            const count = table.compact(revision, state)
             if (!counted) removed = count
             counted = true
           }),
           () => ({ removed })
         )
       }),
+    defragment: () => read("defragment", ({ table }) => ({ before: table.bytes(), after: table.bytes() })),
     readImported: (fromRevision, maxRecords) =>
       read("readImported", () =>
         (disk.importable ?? []).filter((row) => row.revision >= fromRevision).slice(0, maxRecords)

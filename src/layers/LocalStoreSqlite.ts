@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { Worker } from "node:worker_threads"
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, Layer, Semaphore } from "effect"
 import { assert } from "../core/assert.ts"
 import {
   decodeRecords,
@@ -16,25 +16,34 @@ import {
   toEntries
 } from "../core/localstore/frame.ts"
 import { fileStamp } from "../core/localstore/rfc3339.ts"
+import { partOps, stateRecord } from "../core/localstore/state.ts"
 import { encodeWanted, wantedBytes } from "../core/localstore/wanted.ts"
 import type { LogRecord } from "../core/log/record.ts"
-import { type Bounds, LocalStore, type LocalStoreFailed, type Opened } from "../services/LocalStore.ts"
+import { type Bounds, LocalStore, type LocalStoreFailed, type Opened, type StateAt } from "../services/LocalStore.ts"
 import type { OpenedFacts, Reply } from "./localstore/protocol.ts"
 import { Requests } from "./localstore/requests.ts"
 
 export interface LocalStoreSqliteOptions {
   /** The database file; its folder is made when it is missing. */
   readonly path: string
+  /** Compaction pauses so long whenever it has looked at so many revisions; etcd's 1000 and 10 ms unless given. */
+  readonly compaction?: { readonly batchLimit: number; readonly sleepMillis: number }
   /** Makes the id of a fresh database; 16 random bytes in hexadecimal unless given. */
   readonly makeIncarnation?: () => string
 }
+
+/** Rows that the database's thread looks at before it serves others: a few milliseconds. */
+const compactStepRows = 256
+/** Pause after so many steps of giving space back. */
+const spaceStepsTogether = 4
 
 const closeTimeout = "10 seconds"
 
 export const layer = (options: LocalStoreSqliteOptions): Layer.Layer<LocalStore, LocalStoreFailed> =>
   Layer.effect(LocalStore, make(options))
 
-const make = Effect.fnUntraced(function* ({ makeIncarnation = randomIncarnation, path }: LocalStoreSqliteOptions) {
+const make = Effect.fnUntraced(function* (options: LocalStoreSqliteOptions) {
+  const { compaction = { batchLimit: 1_000, sleepMillis: 10 }, makeIncarnation = randomIncarnation, path } = options
   const requests = yield* Effect.acquireRelease(startThread(path), ({ requests, worker }) =>
     requests
       .call("close")
@@ -49,6 +58,46 @@ const make = Effect.fnUntraced(function* ({ makeIncarnation = randomIncarnation,
   const stamp = fileStamp(yield* Clock.currentTimeMillis)
   const opening = yield* requests.call("open", [], JSON.stringify([path, stamp, makeIncarnation()]))
   let viewsOpened = 0
+  const compacting = yield* Semaphore.make(1)
+  const vacuuming = yield* Semaphore.make(1)
+  const pause = compaction.sleepMillis > 0 ? Effect.sleep(compaction.sleepMillis) : Effect.void
+
+  /** The state's parts, then the numbers with which it counts. */
+  const putState = Effect.fnUntraced(function* (state: StateAt) {
+    let parts = 0
+    for (let from = 0; from < state.ops.length; from += partOps) {
+      const records = state.ops.slice(from, from + partOps).map((op, i) => stateRecord(state, op, from + i))
+      const payload = { bytesMax: recordsBytesMax(records), encode: () => encodeRecords(records) }
+      yield* requests.call("statePart", [parts++], "", payload)
+    }
+    return [state.index, state.term, state.revision, state.ops.length, parts]
+  })
+
+  const compact = Effect.fnUntraced(function* (revision: number, state: StateAt | undefined) {
+    yield* requests.call("compactBegin", [revision, ...(state === undefined ? [] : yield* putState(state))])
+    const rows = Math.min(compactStepRows, compaction.batchLimit)
+    let removed = 0
+    for (let looked = rows; ; looked += rows) {
+      const { numbers } = yield* requests.call("compactStep", [rows])
+      removed += numbers[0]!
+      if (numbers[1] === 1) return { removed }
+      if (looked < compaction.batchLimit) continue
+      looked = 0
+      yield* pause
+    }
+  })
+
+  const totalBytes = Effect.map(requests.call("size"), ({ numbers }) => numbers[0]!)
+  const defragment = Effect.fnUntraced(function* (keepFreeBytes: number) {
+    const before = yield* totalBytes
+    for (let steps = 1; ; steps++) {
+      const { numbers } = yield* requests.call("spaceStep", [keepFreeBytes])
+      if (numbers[0] === 1) break
+      if (steps % spaceStepsTogether === 0) yield* pause
+    }
+    yield* requests.call("spaceEnd")
+    return { before, after: yield* totalBytes }
+  })
 
   return LocalStore.of({
     opened: toOpened(opening),
@@ -104,15 +153,8 @@ const make = Effect.fnUntraced(function* ({ makeIncarnation = randomIncarnation,
       return Effect.as(requests.call("newIncarnation", [], incarnation), incarnation)
     }),
     abandon: (reason) => Effect.asVoid(requests.call("abandon", [], reason)),
-    compact: Effect.fnUntraced(function* (revision) {
-      yield* requests.call("compactBegin", [revision])
-      let removed = 0
-      for (;;) {
-        const { numbers } = yield* requests.call("compactStep")
-        removed += numbers[0]!
-        if (numbers[1] === 1) return { removed }
-      }
-    }),
+    compact: (revision, state) => compacting.withPermits(1)(compact(revision, state)),
+    defragment: (keepFreeBytes) => vacuuming.withPermits(1)(defragment(keepFreeBytes)),
     readImported: (fromRevision, maxRecords) =>
       Effect.map(requests.call("readImported", [fromRevision, maxRecords]), toRecords),
     importDone: Effect.asVoid(requests.call("importDone")),

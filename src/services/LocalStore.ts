@@ -4,7 +4,10 @@
  * Appends are durable (fsynced) when they succeed. Losing this database loses nothing but time: the bucket has it all.
  */
 import { Context, type Effect, Schema } from "effect"
+import type { StateAt } from "../core/localstore/state.ts"
 import type { Entry, LogRecord, Position } from "../core/log/record.ts"
+
+export type { StateAt } from "../core/localstore/state.ts"
 
 /** The disk failed, is full, or the database is not usable. Not retried: the process ends and is restarted. */
 export class LocalStoreFailed extends Schema.TaggedError<LocalStoreFailed>()("LocalStoreFailed", {
@@ -96,7 +99,8 @@ export class LocalStore extends Context.Service<
     /**
      * Loads one slice of a snapshot into an empty store (rows need not be contiguous, ops included). After the last slice
      * (`end` given) the log's last position is `end`, `firstIndex` is `end.index + 1` and the commit index `end.index`.
-     * A restore that was not finished before the process ended leaves an empty store.
+     * A restore that was not finished before the process ended leaves an empty store. The snapshot's operations become the
+     * state at `end` (see `compact`), in their order of (index, sub).
      */
     readonly restore: (
       records: ReadonlyArray<LogRecord>,
@@ -127,9 +131,11 @@ export class LocalStore extends Context.Service<
       wanted: ReadonlyArray<{ readonly key: Uint8Array; readonly revision: number }>
     ) => Effect.Effect<ReadonlyArray<LogRecord | undefined>, LocalStoreFailed>
     /**
-     * A consistent view of every stored record (ops included) with index ≤ `upToIndex`, in (index, sub) order, page by page,
-     * while appends go on. `count` is the number of records, `changeCount` that of key changes among them (all but the `op`
-     * records; `_netsy` counts), which a snapshot's header must know before the first record. `close` ends the view. At most 8 views are open at a time.
+     * A consistent view of every stored record (ops included) with index ≤ `upToIndex`, page by page, while appends go on:
+     * first the operations of the stored state (see `compact`), if its index is not above `upToIndex`, as records at its
+     * position; then all others in (index, sub) order, without the operations that the state stands for. `count` is the
+     * number of records, `changeCount` that of key changes among them (all but the `op` records; `_netsy` counts), which a
+     * snapshot's header must know before the first record. `close` ends the view. At most 8 views are open at a time.
      */
     readonly view: (upToIndex: number) => Effect.Effect<
       {
@@ -146,8 +152,24 @@ export class LocalStore extends Context.Service<
     readonly newIncarnation: Effect.Effect<string, LocalStoreFailed>
     /** Durably notes that this database is not to be used again: the next open sets it aside with this reason. */
     readonly abandon: (reason: string) => Effect.Effect<void, LocalStoreFailed>
-    /** Moves the floor to `revision` and removes rows no reader at or above it can see (rule C2), in bounded steps. */
-    readonly compact: (revision: number) => Effect.Effect<{ readonly removed: number }, LocalStoreFailed>
+    /**
+     * Moves the floor to `revision` (never back) and removes, in bounded steps while other requests are served, the rows
+     * that no reader at or above it can see (rule C2). `state` is stored first, durably and at once, in the place of
+     * operations up to its index: from then on they are not seen any more, and those among the entries up to the floor's
+     * are removed. Entries above the floor's stay whole, so the log can be followed from there. A call that was broken off,
+     * by a crash too, is made good by the next one. One call at a time is served, others wait.
+     */
+    readonly compact: (
+      revision: number,
+      state?: StateAt
+    ) => Effect.Effect<{ readonly removed: number }, LocalStoreFailed>
+    /**
+     * Gives free space of the files back to the file system until `keepFreeBytes` of it are left, in bounded steps while
+     * other requests are served. Files that an open view still needs shrink when it is closed.
+     */
+    readonly defragment: (
+      keepFreeBytes: number
+    ) => Effect.Effect<{ readonly before: number; readonly after: number }, LocalStoreFailed>
     /**
      * Rows of `opened.imported` with revision ≥ `fromRevision`, ascending: index = revision, term 0, sub 0; [] at the end
      * and when there is none. At most `maxRecords` and about 16 MiB. Gaps are the caller's to judge.

@@ -9,7 +9,7 @@ import { temporaryFile } from "./tempDisk.ts"
 
 conformance(
   "LocalStoreSqlite",
-  Effect.map(temporaryFile, (path) => LocalStoreSqlite.layer({ path })),
+  Effect.map(temporaryFile, (path) => LocalStoreSqlite.layer({ path, compaction: { batchLimit: 40, sleepMillis: 0 } })),
   { runs: 5, seeds: 2, steps: 60 }
 )
 

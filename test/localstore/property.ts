@@ -3,8 +3,8 @@ import { assert } from "@effect/vitest"
 import { Effect, type Layer, Schema } from "effect"
 import type { Entry } from "../../src/core/log/record.ts"
 import { LocalStore, type LocalStoreFailed } from "../../src/services/LocalStore.ts"
-import { Model } from "./model.ts"
-import { changing, operation, recordsOf, show } from "./records.ts"
+import { type End, Model, type State } from "./model.ts"
+import { bytes, changing, operation, recordsOf, show } from "./records.ts"
 
 const Key = Schema.Literals(["a", "b", "c"])
 const Size = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))
@@ -16,7 +16,7 @@ export const Step = Schema.Union([
     uncommitted: Size
   }),
   Schema.TaggedStruct("Truncate", { back: Size }),
-  Schema.TaggedStruct("Compact", { back: Size }),
+  Schema.TaggedStruct("Compact", { back: Size, state: Schema.UndefinedOr(Schema.Struct({ back: Size, ops: Size })) }),
   Schema.TaggedStruct("Restart", {}),
   Schema.TaggedStruct("Clear", {}),
   Schema.TaggedStruct("Restore", { skipped: Size, kept: Size, slices: Schema.Boolean })
@@ -39,7 +39,10 @@ export const longHistory = (seed: number, length: number): ReadonlyArray<Step> =
       return { _tag: "Append", entries: list(5, () => list(4, change)), newTerm: below(6) === 0, uncommitted: below(6) }
     }
     if (choice < 13) return { _tag: "Truncate", back: below(5) }
-    if (choice < 17) return { _tag: "Compact", back: below(6) }
+    if (choice < 17) {
+      const state = below(2) === 0 ? undefined : { back: below(4), ops: below(4) }
+      return { _tag: "Compact", back: below(6), state }
+    }
     if (choice === 17) return { _tag: "Restore", skipped: below(3), kept: below(30), slices: below(2) === 0 }
     return { _tag: choice === 18 && below(4) === 0 ? "Clear" : "Restart" }
   })
@@ -56,6 +59,15 @@ const nextEntries = (model: Model, step: Extract<Step, { _tag: "Append" }>): Rea
     const values = changes.map(({ deleted, key }) => (deleted ? { key } : { key, value: `${key}@${index}` }))
     return changing(index, term, revision, values)
   })
+}
+
+/** A state at the entry so far back, if the log is complete there. */
+const stateOf = (model: Model, wanted: Extract<Step, { _tag: "Compact" }>["state"]): State | undefined => {
+  if (wanted === undefined) return undefined
+  const entry = model.entryAt(model.last.index - wanted.back)
+  if (entry === undefined || entry.index === 0 || entry.index < (model.state?.index ?? 0)) return undefined
+  const ops = Array.from({ length: wanted.ops }, (_, i) => bytes(`state ${i} at ${entry.index}`))
+  return { index: entry.index, term: entry.term, revision: entry.revision, ops }
 }
 
 const take = Effect.fnUntraced(function* (store: LocalStore["Service"], model: Model, step: Step) {
@@ -78,15 +90,20 @@ const take = Effect.fnUntraced(function* (store: LocalStore["Service"], model: M
     }
     case "Compact": {
       const revision = Math.max(0, model.last.revision - step.back)
-      assert.strictEqual((yield* store.compact(revision)).removed, model.compact(revision))
+      const state = stateOf(model, step.state)
+      assert.strictEqual((yield* store.compact(revision, state)).removed, model.compact(revision, state))
       return
     }
     case "Clear":
       yield* store.clear
       return model.clear()
     case "Restore": {
-      const rows = model.rows.slice(0, model.rows.length - step.skipped).slice(-step.kept - 1)
-      const top = rows[rows.length - 1] ?? { index: 0, revision: 0, term: 0 }
+      const rows = model
+        .view(Number.MAX_SAFE_INTEGER)
+        .slice(0, -step.skipped || undefined)
+        .slice(-step.kept - 1)
+      const zero = { index: 0, revision: 0, term: 0 }
+      const top = rows.reduce<End>((highest, row) => (row.index > highest.index ? row : highest), zero)
       const end = { index: top.index + step.skipped, term: Math.max(top.term, 1), revision: top.revision }
       yield* store.clear
       if (step.slices) {
@@ -138,7 +155,7 @@ const check = Effect.fnUntraced(function* (store: LocalStore["Service"], model: 
     if (page.done) break
   }
   yield* view.close
-  const below = model.rows.filter((row) => row.index <= upTo)
+  const below = model.view(upTo)
   assert.deepStrictEqual(show(seen), show(below))
   assert.strictEqual(view.count, below.length)
   assert.strictEqual(view.changeCount, below.filter((row) => row.op === undefined).length)

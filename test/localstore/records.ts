@@ -54,6 +54,22 @@ export const operation = (index: number, term: number, revision: number, op = "n
   records: [{ ...plain(index, term, 0, revision), op: bytes(op) }]
 })
 
+/** How the operations of a state are seen: nobody made them at any time. */
+export const stateRecords = (at: {
+  readonly index: number
+  readonly term: number
+  readonly revision: number
+  readonly ops: ReadonlyArray<Uint8Array>
+}): ReadonlyArray<LogRecord> =>
+  at.ops.map((op, sub) => ({
+    ...plain(at.index, at.term, sub, at.revision),
+    createRevision: 0,
+    version: 0,
+    createdAt: undefined,
+    leaderId: "",
+    op
+  }))
+
 /** The first entry of an empty store. */
 export const first = (term: number): Entry => ({
   index: 1,

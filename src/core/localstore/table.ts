@@ -20,12 +20,15 @@ import {
   truncated,
   zeroLog
 } from "./logState.ts"
+import { assertStateFits, removableOps, type StateAt, stateRecord, stateStored } from "./state.ts"
 import type { Wanted } from "./wanted.ts"
 
 export class Table {
   log: LogState = zeroLog
   /** In (index, sub) order. Replaced, never changed in place, except by appending: a view takes a prefix. */
   records: Array<LogRecord> = []
+  /** In the place of the operations up to its index. */
+  private state: StateAt | undefined = undefined
   /** Key changes in (revision, sub) order. */
   private history: Array<LogRecord> = []
 
@@ -33,6 +36,7 @@ export class Table {
     const copy = new Table()
     copy.log = this.log
     copy.records = this.records.slice()
+    copy.state = this.state
     copy.history = this.history.slice()
     return copy
   }
@@ -75,6 +79,7 @@ export class Table {
 
   clear(): void {
     this.log = zeroLog
+    this.state = undefined
     this.keep([])
   }
 
@@ -86,18 +91,35 @@ export class Table {
       const stored = all[all.length - 1]?.index ?? 0
       assert(stored <= end.index, `a snapshot that ends at ${end.index} has a record at ${stored}`)
     }
-    this.log = end === undefined ? { ...zeroLog, restoring: true } : restored(end, floor)
-    this.keep(all)
+    if (end === undefined) {
+      this.log = { ...zeroLog, restoring: true }
+      return this.keep(all)
+    }
+    this.log = restored(end, floor)
+    const ops = all.flatMap((record) => (record.op === undefined ? [] : [record.op]))
+    this.state = ops.length === 0 ? undefined : { ...end, ops }
+    this.keep(all.filter((record) => record.op === undefined))
   }
 
-  /** Rule C2 for every key at once. */
-  compact(revision: number): number {
+  /** Rule C2 for every key at once, and the operations that the state stands for. */
+  compact(revision: number, state: StateAt | undefined): number {
     assertCompactable(this.log, revision)
+    if (state !== undefined) {
+      assertStateFits(state, this.entryEnd(state.index), this.state)
+      this.state = state
+      this.log = stateStored(this.log, state.index)
+    }
     const floor = Math.max(this.log.floor, revision)
+    const firstAbove = this.history.find((record) => record.revision > floor)?.index
+    const opsUpTo = removableOps(this.log, this.state, firstAbove)
     const newest = new Map<string, LogRecord>()
     for (const record of this.history) if (record.revision <= floor) newest.set(keyOf(record.key), record)
     let removed: LogRecord | undefined
     const kept = this.records.filter((record) => {
+      if (record.op !== undefined) {
+        if (record.index <= opsUpTo) removed = record
+        return record.index > opsUpTo
+      }
       if (!isHistory(record) || record.revision > floor) return true
       const stays = newest.get(keyOf(record.key)) === record && (!record.deleted || record.revision === floor)
       if (!stays) removed = record
@@ -157,15 +179,27 @@ export class Table {
     return found
   }
 
-  /** How many records have an index up to this one. */
-  countTo(index: number): number {
-    return this.lowerBound(index + 1)
+  /** The state's operations first, then everything that it does not stand for. */
+  view(upToIndex: number): ReadonlyArray<LogRecord> {
+    const { state } = this
+    const rows = this.records.slice(0, this.lowerBound(upToIndex + 1))
+    if (state === undefined) return rows
+    const ops = state.index > upToIndex ? [] : state.ops.map((op, sub) => stateRecord(state, op, sub))
+    return [...ops, ...rows.filter((record) => record.op === undefined || record.index > state.index)]
   }
 
   bytes(): number {
     let total = 0
     for (const record of this.records) total += recordBytes(record)
+    for (const op of this.state?.ops ?? []) total += 64 + op.length
     return total
+  }
+
+  private entryEnd(index: number): End | undefined {
+    const { baseIndex, baseRevision, baseTerm } = this.log
+    if (index === baseIndex) return { index, term: baseTerm, revision: baseRevision }
+    const record = index < baseIndex ? undefined : this.records[this.lowerBound(index)]
+    return record?.index === index ? record : undefined
   }
 
   private keep(records: Array<LogRecord>): void {

@@ -1,18 +1,21 @@
 /**
  * Compaction by rule C2: at the floor, every key keeps its newest version at or below it, unless that is a tombstone older
  * than the floor. A walk over the revisions since the last compaction removes what each version supersedes, and
- * tombstones passed; it goes in steps, each its own transaction, so that appends come in between. A step that was done
- * twice changes nothing, so a crash in the middle only means that the walk starts over at `compactedTo`.
+ * tombstones passed; then the operations go that the stored state stands for. All in steps, each its own transaction, so
+ * that appends come in between. A step that was done twice changes nothing, so a crash in the middle only means that the
+ * walk starts over at `compactedTo`.
  */
 import type Database from "better-sqlite3"
 import { Kind } from "../../core/localstore/frame.ts"
-import { assertCompactable, compacted, type End } from "../../core/localstore/logState.ts"
+import { compacted, type End } from "../../core/localstore/logState.ts"
+import { removableOps } from "../../core/localstore/state.ts"
 import type { Writes } from "./writes.ts"
 
-const stepRows = 512
+/** A step ends behind the row with which it has removed so much: freeing the pages of large values takes time. */
+const stepBytesMax = 1024 * 1024
 
 type Walked = [row: number, idx: number, term: number, revision: number, sub: number, kind: number, key: Uint8Array]
-type Removed = [idx: number, term: number, revision: number]
+type Removed = [idx: number, term: number, revision: number, bytes: number]
 
 export interface Step {
   readonly removed: number
@@ -21,58 +24,95 @@ export interface Step {
 
 export class Compaction {
   private readonly writes: Writes
-  private readonly walk: Database.Statement<[number, number, number, number, number], Walked>
+  private readonly walk: Database.Statement<[number, number, number, number, number, number], Walked>
   private readonly removeOlder: Database.Statement<[Uint8Array, number, number, number], Removed>
-  private readonly removeRow: Database.Statement<[number], unknown>
+  private readonly removeRow: Database.Statement<[number], Removed>
+  private readonly removeOps: Database.Statement<[number, number], Removed>
+  private readonly firstAbove: Database.Statement<[number], number>
   private cursor = { revision: 0, sub: -1, row: -1 }
+  private walkDone = true
+  private opsUpTo = 0
 
   constructor(db: Database.Database, writes: Writes) {
     this.writes = writes
     this.walk = db
-      .prepare<[number, number, number, number, number], Walked>(
+      .prepare<[number, number, number, number, number, number], Walked>(
         `SELECT row, idx, term, revision, sub, kind, key FROM records
          WHERE kind < 2 AND revision >= ? AND revision <= ? AND (revision, sub, row) > (?, ?, ?)
-         ORDER BY revision, sub, row LIMIT ${stepRows}`
+         ORDER BY revision, sub, row LIMIT ?`
       )
       .raw(true)
+    const removed = "RETURNING idx, term, revision, length(body)"
     this.removeOlder = db
       .prepare<[Uint8Array, number, number, number], Removed>(
-        `DELETE FROM records WHERE kind < 2 AND key = ? AND revision <= ? AND (revision, sub) < (?, ?)
-         RETURNING idx, term, revision`
+        `DELETE FROM records WHERE kind < 2 AND key = ? AND revision <= ? AND (revision, sub) < (?, ?) ${removed}`
       )
       .raw(true)
-    this.removeRow = db.prepare("DELETE FROM records WHERE row = ?")
+    this.removeRow = db.prepare<[number], Removed>(`DELETE FROM records WHERE row = ? ${removed}`).raw(true)
+    this.removeOps = db
+      .prepare<[number, number], Removed>(
+        `DELETE FROM records WHERE row IN
+           (SELECT row FROM records WHERE kind = ${Kind.op} AND idx <= ? ORDER BY idx LIMIT ?) ${removed}`
+      )
+      .raw(true)
+    this.firstAbove = db
+      .prepare<[number], number>(
+        "SELECT idx FROM records WHERE kind < 2 AND revision > ? ORDER BY revision, sub LIMIT 1"
+      )
+      .pluck()
   }
 
   /** Moves the floor, never back, and goes to where the last compaction ended. */
-  begin(revision: number): void {
-    const log = this.writes.log
-    assertCompactable(log, revision)
-    if (revision > log.floor) this.writes.change(() => ({ ...log, floor: revision }))
-    this.cursor = { revision: log.compactedTo, sub: -1, row: -1 }
+  begin(revision: number, at: End | undefined, count: number, parts: number): void {
+    const { writes } = this
+    writes.beginCompaction(revision, at, count, parts)
+    this.cursor = { revision: writes.log.compactedTo, sub: -1, row: -1 }
+    this.walkDone = false
+    this.opsUpTo = removableOps(writes.log, writes.state.current, this.firstAbove.get(writes.log.floor))
   }
 
-  step(): Step {
-    const { floor } = this.writes.log
-    const { revision, row, sub } = this.cursor
-    const walked = this.walk.all(revision, floor, revision, sub, row)
-    const done = walked.length < stepRows
-    let removed = 0
-    let newest: End | undefined
-    const note = (index: number, term: number, revision: number): void => {
-      removed++
-      if (newest === undefined || index > newest.index) newest = { index, term, revision }
+  step(rowsMax: number): Step {
+    const gone = new Gone()
+    if (!this.walkDone) this.walkOn(rowsMax, gone)
+    else {
+      this.writes.change(() => {
+        for (const row of this.removeOps.all(this.opsUpTo, rowsMax)) gone.add(row)
+        return compacted(this.writes.log, gone.newest, 0)
+      })
+      return { removed: gone.count, done: gone.count < rowsMax }
     }
+    return { removed: gone.count, done: false }
+  }
+
+  private walkOn(rowsMax: number, gone: Gone): void {
+    const { floor } = this.writes.log
+    const from = this.cursor
+    const walked = this.walk.all(from.revision, floor, from.revision, from.sub, from.row, rowsMax)
+    let last: Walked | undefined
     this.writes.change(() => {
-      for (const [row, idx, term, revision, sub, kind, key] of walked) {
-        for (const gone of this.removeOlder.all(key, revision, revision, sub)) note(gone[0], gone[1], gone[2])
-        if (kind === Kind.tombstone && revision < floor && this.removeRow.run(row).changes > 0)
-          note(idx, term, revision)
+      for (const next of walked) {
+        if (gone.bytes >= stepBytesMax) break
+        const [row, , , revision, sub, kind, key] = next
+        for (const older of this.removeOlder.all(key, revision, revision, sub)) gone.add(older)
+        if (kind === Kind.tombstone && revision < floor) for (const itself of this.removeRow.all(row)) gone.add(itself)
+        last = next
       }
-      return compacted(this.writes.log, newest, done ? floor : walked[walked.length - 1]![3])
+      this.walkDone = walked.length < rowsMax && last === walked[walked.length - 1]
+      return compacted(this.writes.log, gone.newest, this.walkDone ? floor : last![3])
     })
-    const last = walked[walked.length - 1]
     if (last !== undefined) this.cursor = { revision: last[3], sub: last[4], row: last[0] }
-    return { removed, done }
+  }
+}
+
+/** What a step has removed. */
+class Gone {
+  count = 0
+  bytes = 0
+  newest: End | undefined
+
+  add([index, term, revision, bytes]: Removed): void {
+    this.count++
+    this.bytes += bytes
+    if (this.newest === undefined || index > this.newest.index) this.newest = { index, term, revision }
   }
 }

@@ -17,6 +17,7 @@ import {
   pragma,
   type PromisesFact
 } from "./schema.ts"
+import { verifyState } from "./stateFacts.ts"
 
 export type Verdict =
   | { readonly kind: "nothing" }
@@ -123,6 +124,7 @@ const verify = (db: Database.Database): void => {
   if (pragma(db, "journal_mode") !== "wal") throw new Damaged("the database is not in write-ahead mode")
   const { log } = readOwnFacts(db)
   for (const name of db.prepare<[], string>("SELECT name FROM meta").pluck().all()) new Facts(db).get(name)
+  verifyState(new Facts(db), log.commitIndex)
   if (!log.restoring) verifyLog(db, log)
 }
 

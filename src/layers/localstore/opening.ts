@@ -22,6 +22,7 @@ import {
 import { judge, type OwnFacts, readOwnFacts } from "./judge.ts"
 import { Netsy1Reader } from "./netsy1.ts"
 import { connect, createSchema, Facts, formatVersion, ownFacts } from "./schema.ts"
+import { StateFacts } from "./stateFacts.ts"
 
 export interface OpenOptions {
   readonly file: string
@@ -115,6 +116,7 @@ const start = (db: Database.Database): OwnFacts =>
     let log: LogState = found.log
     if (log.restoring) {
       db.exec("DELETE FROM records")
+      new StateFacts(db, facts).clear()
       log = zeroLog
       facts.setOwn(ownFacts.log, log)
     }

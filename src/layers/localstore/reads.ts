@@ -3,17 +3,17 @@ import Database from "better-sqlite3"
 import type { LogState } from "../../core/localstore/logState.ts"
 import { decodeWanted } from "../../core/localstore/wanted.ts"
 import type { Frame } from "../../core/localstore/frame.ts"
+import { Facts, type StateFact } from "./schema.ts"
+import { readStateFact, stateRows } from "./stateFacts.ts"
 import { columns, type Row, rowBytes, RowFrame } from "./rows.ts"
 
 export class Reads {
-  private readonly db: Database.Database
   private readonly fromIndex: Database.Statement<[number], Row>
   private readonly term: Database.Statement<[number], number>
   private readonly byRevision: Database.Statement<[number, number], Row>
   private readonly byKey: Database.Statement<[Uint8Array, number], Row>
 
   constructor(db: Database.Database) {
-    this.db = db
     this.fromIndex = db
       .prepare<[number], Row>(`SELECT ${columns} FROM records WHERE idx >= ? ORDER BY idx, sub`)
       .raw(true)
@@ -75,39 +75,51 @@ export class Reads {
     })
     return { frame: frame.take(), found }
   }
-
-  size(): { readonly pageBytes: number; readonly inUse: number } {
-    const number = (name: string): number => this.db.pragma(name, { simple: true }) as number
-    const page = number("page_size")
-    const pages = number("page_count")
-    return { pageBytes: page * pages, inUse: page * (pages - number("freelist_count")) }
-  }
 }
 
-/** A consistent view: its own connection in a read transaction, with one statement that is read to its end. */
+/**
+ * A consistent view: its own connection in a read transaction. First the state's operations, then one statement that is
+ * read to its end.
+ */
 export class View {
   readonly count: number
   readonly opCount: number
   private readonly db: Database.Database
-  private readonly rows: IterableIterator<Row>
+  private readonly rows: Iterator<Row>
   private ahead: IteratorResult<Row>
 
   constructor(file: string, upToIndex: number) {
     this.db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5000 })
     try {
       this.db.exec("BEGIN")
-      const number = (sql: string): number => this.db.prepare<[number], number>(sql).pluck().get(upToIndex) ?? 0
-      this.count = number("SELECT count(*) FROM records WHERE idx <= ?")
-      this.opCount = number("SELECT count(*) FROM records WHERE kind = 2 AND idx <= ?")
-      this.rows = this.db
-        .prepare<[number], Row>(`SELECT ${columns} FROM records WHERE idx <= ? ORDER BY idx, sub, row`)
-        .raw(true)
-        .iterate(upToIndex)
+      const facts = new Facts(this.db)
+      const stored = readStateFact(facts)
+      const replaced = stored?.index ?? 0
+      const state = replaced > upToIndex ? undefined : stored
+      const count = (from: number, kinds: string): number =>
+        this.db
+          .prepare<[number, number], number>(`SELECT count(*) FROM records WHERE idx > ? AND idx <= ? AND ${kinds}`)
+          .pluck()
+          .get(from, upToIndex)!
+      const ops = count(replaced, "kind = 2")
+      this.opCount = ops + (state?.count ?? 0)
+      this.count = this.opCount + count(-1, "TRUE") - count(-1, "kind = 2")
+      this.rows = this.all(facts, state, replaced, upToIndex)
       this.ahead = this.rows.next()
     } catch (error) {
       this.db.close()
       throw error
     }
+  }
+
+  private *all(facts: Facts, state: StateFact | undefined, replaced: number, upToIndex: number): Generator<Row> {
+    if (state !== undefined) yield* stateRows(facts, state)
+    yield* this.db
+      .prepare<[number, number], Row>(
+        `SELECT ${columns} FROM records WHERE idx <= ? AND (kind <> 2 OR idx > ?) ORDER BY idx, sub, row`
+      )
+      .raw(true)
+      .iterate(upToIndex, replaced)
   }
 
   next(maxRecords: number, maxBytes: number): { readonly frame: Frame; readonly done: boolean } {

@@ -137,4 +137,15 @@ export interface PromisesFact {
   readonly reigned: number
 }
 
+/** Where the stored state stands, and its parts. Absent until there is one. */
+export interface StateFact {
+  readonly generation: number
+  readonly index: number
+  readonly term: number
+  readonly revision: number
+  /** Operations in all parts. */
+  readonly count: number
+  readonly parts: number
+}
+
 export const ownFacts = { node: ".node", promises: ".promises", log: ".log" } as const

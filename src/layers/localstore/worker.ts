@@ -2,7 +2,6 @@
  * The one thread that touches the database. Requests are served one after another in the order in which they arrive.
  * After a write has failed, every later write fails too: what the disk holds is no longer what the requests build on.
  */
-import * as fs from "node:fs"
 import { parentPort } from "node:worker_threads"
 import { assert, InvariantViolation } from "../../core/assert.ts"
 import { emptyFrame, type Frame } from "../../core/localstore/frame.ts"
@@ -20,6 +19,7 @@ import {
   type RequestName
 } from "./protocol.ts"
 import { Reads, View } from "./reads.ts"
+import { Space } from "./space.ts"
 import { Writes } from "./writes.ts"
 
 const viewsMax = 8
@@ -38,6 +38,7 @@ interface Session {
   readonly writes: Writes
   readonly reads: Reads
   readonly compaction: Compaction
+  readonly space: Space
   readonly views: Map<number, View>
 }
 
@@ -51,8 +52,11 @@ const writing: ReadonlySet<RequestName> = new Set<RequestName>([
   "restore",
   "promise",
   "newIncarnation",
+  "statePart",
   "compactBegin",
   "compactStep",
+  "spaceStep",
+  "spaceEnd",
   "importDone",
   "setMeta"
 ])
@@ -67,6 +71,7 @@ const open = (request: Request): Answer => {
     writes,
     reads: new Reads(opened.db),
     compaction: new Compaction(opened.db, writes),
+    space: new Space(opened.db, file),
     views: new Map()
   }
   const { imported } = opened
@@ -84,8 +89,8 @@ const open = (request: Request): Answer => {
   return { text: JSON.stringify(facts), numbers: boundsNumbers(writes.log) }
 }
 
-const serve = ({ compaction, file, open, reads, views, writes }: Session, request: Request): Answer => {
-  const [a = 0, b = 0, c = 0, d = 0] = request.numbers
+const serve = ({ compaction, file, open, reads, space, views, writes }: Session, request: Request): Answer => {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = request.numbers
   const frame: Frame = request.buffer === undefined ? emptyFrame : { buffer: request.buffer, length: request.length }
   switch (request.name) {
     case "append":
@@ -139,13 +144,21 @@ const serve = ({ compaction, file, open, reads, views, writes }: Session, reques
     case "abandon":
       writeNote(damagedNote(file), request.text)
       return done
+    case "statePart":
+      writes.state.putPart(a, Buffer.from(frame.buffer, 0, frame.length))
+      return done
     case "compactBegin":
-      compaction.begin(a)
+      compaction.begin(a, request.numbers.length === 1 ? undefined : { index: b, term: c, revision: d }, e, f)
       return done
     case "compactStep": {
-      const step = compaction.step()
+      const step = compaction.step(a)
       return { numbers: [step.removed, step.done ? 1 : 0] }
     }
+    case "spaceStep":
+      return { numbers: [space.step(a) ? 1 : 0] }
+    case "spaceEnd":
+      space.checkpoint("TRUNCATE")
+      return done
     case "readImported":
       return open.imported === undefined ? done : { frame: readImported(open.imported, a, b) }
     case "importDone":
@@ -159,9 +172,8 @@ const serve = ({ compaction, file, open, reads, views, writes }: Session, reques
       writes.facts.set(request.text, Buffer.from(frame.buffer, 0, frame.length))
       return done
     case "size": {
-      const { inUse, pageBytes } = reads.size()
-      const wal = fs.statSync(`${file}-wal`, { throwIfNoEntry: false })
-      return { numbers: [pageBytes + (wal?.size ?? 0), inUse] }
+      const { inUse, total } = space.size()
+      return { numbers: [total, inUse] }
     }
     case "open":
     case "close":

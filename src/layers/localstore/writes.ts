@@ -1,9 +1,10 @@
 /** Everything that changes the log or the promises: one transaction each, in the file and fsynced when it returns. */
 import type Database from "better-sqlite3"
-import type { Frame } from "../../core/localstore/frame.ts"
+import { decodeRecords, type Frame, Kind } from "../../core/localstore/frame.ts"
 import {
   appended,
   assertAppendable,
+  assertCompactable,
   assertFollows,
   assertPromisesGrow,
   assertRestorable,
@@ -14,10 +15,12 @@ import {
   truncated,
   zeroLog
 } from "../../core/localstore/logState.ts"
+import { assertStateFits, stateStored } from "../../core/localstore/state.ts"
 import { assert } from "../../core/assert.ts"
 import type { OwnFacts } from "./judge.ts"
-import { RowInserter } from "./rows.ts"
+import { columns, type Row, RowFrame, RowInserter } from "./rows.ts"
 import { Facts, formatVersion, type NodeFact, ownFacts, type PromisesFact } from "./schema.ts"
+import { StateFacts } from "./stateFacts.ts"
 
 export class Writes {
   log: LogState
@@ -25,6 +28,7 @@ export class Writes {
   node: NodeFact
   private readonly db: Database.Database
   readonly facts: Facts
+  readonly state: StateFacts
   private readonly inserter: RowInserter
 
   constructor(db: Database.Database, found: OwnFacts) {
@@ -33,6 +37,7 @@ export class Writes {
     this.promises = found.promises
     this.node = found.node
     this.facts = new Facts(db)
+    this.state = new StateFacts(db, this.facts)
     this.inserter = new RowInserter(db)
   }
 
@@ -67,6 +72,7 @@ export class Writes {
   clear(): void {
     this.change(() => {
       this.db.exec("DELETE FROM records")
+      this.state.clear()
       return zeroLog
     })
   }
@@ -81,8 +87,44 @@ export class Writes {
       if (end === undefined) return { ...zeroLog, restoring: true }
       const stored = this.db.prepare<[], number>("SELECT max(idx) FROM records").pluck().get() ?? 0
       if (stored > end.index) assert(false, `a snapshot that ends at ${end.index} has a record at ${stored}`)
+      this.collectOps(end)
       return restored(end, floor)
     })
+  }
+
+  /** Makes the parts that were put the state at `at`, and moves the floor, never back. */
+  beginCompaction(revision: number, at: End | undefined, count: number, parts: number): void {
+    assertCompactable(this.log, revision)
+    if (at !== undefined) assertStateFits(at, this.entryEnd(at.index), this.state.current)
+    if (at === undefined && revision <= this.log.floor) return
+    this.change(() => {
+      const moved = { ...this.log, floor: Math.max(this.log.floor, revision) }
+      if (at === undefined) return moved
+      this.state.store(at, count, parts)
+      return stateStored(moved, at.index)
+    })
+  }
+
+  /** The operations of a snapshot are a state. */
+  private collectOps(end: End): void {
+    const frame = new RowFrame()
+    const rows = this.db
+      .prepare<[], Row>(`SELECT ${columns} FROM records WHERE kind = ${Kind.op} ORDER BY idx, sub, row`)
+      .raw(true)
+    for (const row of rows.iterate()) frame.add(row)
+    const ops = decodeRecords(frame.take()).map((record) => record.op!)
+    if (ops.length === 0) return
+    this.state.storeOps(end, ops)
+    this.db.exec(`DELETE FROM records WHERE kind = ${Kind.op}`)
+  }
+
+  private entryEnd(index: number): End | undefined {
+    const { baseIndex, baseRevision, baseTerm } = this.log
+    if (index === baseIndex) return { index, term: baseTerm, revision: baseRevision }
+    if (index < baseIndex) return undefined
+    return this.db
+      .prepare<[number], End>(`SELECT idx AS "index", term, revision FROM records WHERE idx = ? LIMIT 1`)
+      .get(index)
   }
 
   promise(next: PromisesFact): void {

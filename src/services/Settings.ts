@@ -102,6 +102,10 @@ export interface EtcdTlsSettings {
 
 /** What only `netsy etcd` has. */
 export interface EtcdSettings {
+  /** As `--name` says it; the node id is made from it. */
+  readonly memberName: string
+  /** Names in `--initial-cluster`, this one among them. */
+  readonly members: ReadonlyArray<string>
   readonly listenClient: ReadonlyArray<ListenUrl>
   /** HTTP/1 alone; empty: it shares the client ports. */
   readonly listenClientHttp: ReadonlyArray<ListenUrl>
@@ -119,7 +123,8 @@ export interface EtcdSettings {
   readonly selfSignedYears: number
   readonly maxConcurrentStreams: number
   readonly keepAlive: { readonly intervalMillis: number; readonly timeoutMillis: number }
-  readonly profiling: boolean
+  /** Other processes may listen on the same ports. */
+  readonly reusePort: boolean
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "fatal"

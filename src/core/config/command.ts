@@ -11,7 +11,7 @@ export type Command =
 const exit = (code: number, stdout: string, stderr: string): Command => ({ action: "exit", code, stdout, stderr })
 
 /** What is right in a configuration and yet cannot be run: never another store than the one that was named. */
-const notBuilt = (settings: SettingsShape): Problem | undefined =>
+export const notBuilt = (settings: SettingsShape): Problem | undefined =>
   settings.storage.provider === "gcs"
     ? {
         key: "storage.provider",

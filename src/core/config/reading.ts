@@ -51,6 +51,11 @@ export class Reading {
     return this.#given.get(key)
   }
 
+  /** From a source that is stronger than file and variables. */
+  put(key: FileKey, given: Given): void {
+    this.#given.set(key, given)
+  }
+
   /** For values that a stronger source has replaced. */
   forget(key: FileKey): void {
     this.#given.delete(key)

@@ -115,7 +115,7 @@ const visibleDataDir = (storagePath: string, dataDir: string): ReadonlyArray<Pro
   ]
 }
 
-const unknownVariables = (env: ResolveInput["env"]): ReadonlyArray<string> =>
+export const unknownVariables = (env: ResolveInput["env"]): ReadonlyArray<string> =>
   Object.keys(env).flatMap((name) => {
     if (!name.startsWith("NETSY_") || allVariables.includes(name)) return []
     // Others own names with this prefix too (Kubernetes adds NETSY_PORT…): only likely slips are mentioned.
@@ -139,7 +139,7 @@ const thresholdOr = (count: number): number | undefined => (count <= 0 ? undefin
 /** MiB values stay exact as bytes. */
 const mibMax = 2 ** 32
 
-const resolveCluster = (reading: Reading, embedded: boolean): ClusterSettings => {
+export const resolveCluster = (reading: Reading, embedded: boolean): ClusterSettings => {
   const clusterId = reading.text("cluster_id", embedded ? "netsy" : "")
   if (!isIdentifier(clusterId)) reading.refuse("cluster_id", identifierRule)
 

@@ -1,18 +1,24 @@
-/** `ClientApi` as etcd answers it: KV, Watch, MemberList, Status, Alarm list and gRPC health; the rest is refused. */
+/** `ClientApi` as etcd answers it: a table of methods over the services. */
 import { Clock, Effect, Layer } from "effect"
 import { Code, type EtcdError, errors, etcdError } from "../core/wire/errors.ts"
 import { type CallContext, ClientApi, type StreamIn, type StreamOut } from "../services/ClientApi.ts"
-import { Kv } from "../services/Kv.ts"
-import { LocalStore } from "../services/LocalStore.ts"
+import { Access } from "../services/Access.ts"
+import { Alarms } from "../services/Alarms.ts"
+import { Kv, type Reply } from "../services/Kv.ts"
+import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { Membership } from "../services/Membership.ts"
 import { Metrics } from "../services/Metrics.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
+import { Quota } from "../services/Quota.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { WatchHub } from "../services/WatchHub.ts"
-import { adminMethods, hasLeader, type Size } from "./clientapi/adminMethods.ts"
+import { clusterMethods } from "./clientapi/clusterMethods.ts"
+import { healthMethods } from "./clientapi/healthMethods.ts"
 import { kvMethods } from "./clientapi/kvMethods.ts"
+import { type Disk, hasLeader, maintenanceMethods } from "./clientapi/maintenanceMethods.ts"
 import { methods } from "./clientapi/methods.ts"
+import { rangeStream } from "./clientapi/rangeStream.ts"
 import { endedStream, healthWatch, type StreamMethod, watchStream } from "./clientapi/streams.ts"
 
 /** A stream that asked for a leader lives this long without one (rule W16: three election timeouts). */
@@ -29,11 +35,13 @@ const wantsLeader = (context: CallContext): boolean => context.metadata("haslead
 export const layer: Layer.Layer<
   ClientApi,
   never,
-  Kv | WatchHub | NodeStatus | Membership | LocalStore | Settings | Metrics | Supervisor
+  Kv | WatchHub | Alarms | Access | Quota | NodeStatus | Membership | LocalStore | Settings | Metrics | Supervisor
 > = Layer.effect(
   ClientApi,
   Effect.gen(function* () {
+    const access = yield* Access
     const kv = yield* Kv
+    const membership = yield* Membership
     const status = yield* NodeStatus
     const local = yield* LocalStore
     const settings = yield* Settings
@@ -41,26 +49,36 @@ export const layer: Layer.Layer<
     const clock = yield* Clock.Clock
     const run = Effect.runForkWith(yield* Effect.context<never>())
 
-    const size: Size = (use, fail) => {
+    const fromDisk = <A>(effect: Effect.Effect<A, LocalStoreFailed>, reply: Reply<A>): void => {
       run(
-        Effect.match(local.size, {
-          onSuccess: use,
-          onFailure: (error) => fail(etcdError(Code.Internal, `netsy: ${error.message}`))
+        Effect.match(effect, {
+          onSuccess: reply.succeed,
+          onFailure: (error) => reply.fail(etcdError(Code.Internal, `netsy: ${error.message}`))
         })
       )
     }
+    const disk: Disk = {
+      size: (reply) => fromDisk(local.size, reply),
+      defragment: (reply) => fromDisk(Effect.asVoid(local.defragment(0)), reply)
+    }
 
+    const { maxRequestBytes, maxTxnOps, quotaBytes } = settings.limits
     const unaryMethods = new Map([
-      ...kvMethods(kv, yield* Metrics, clock, settings.limits.maxRequestBytes),
-      ...adminMethods({
+      ...kvMethods({
+        access,
         kv,
-        status,
-        membership: yield* Membership,
-        size,
-        quotaBytes: settings.limits.quotaBytes
-      })
+        quota: yield* Quota,
+        metrics: yield* Metrics,
+        clock,
+        maxRequestBytes,
+        maxTxnOps
+      }),
+      ...clusterMethods({ access, kv, membership, status }),
+      ...maintenanceMethods({ access, kv, alarms: yield* Alarms, status, membership, disk, quotaBytes }),
+      ...healthMethods(access)
     ])
     const streamMethods = new Map<string, StreamMethod>([
+      ["/etcdserverpb.KV/RangeStream", rangeStream(kv, access, maxRequestBytes)],
       ["/etcdserverpb.Watch/Watch", watchStream(yield* WatchHub)],
       ["/grpc.health.v1.Health/Watch", healthWatch]
     ])
@@ -68,8 +86,8 @@ export const layer: Layer.Layer<
     /** Ends a stream for want of a leader. */
     const leaderBound = new Set<() => void>()
 
-    const boundToLeader = (open: StreamMethod, out: StreamOut): StreamIn => {
-      const stream = open(out)
+    const boundToLeader = (open: StreamMethod, out: StreamOut, context: CallContext): StreamIn => {
+      const stream = open(out, context)
       const end = (): void => {
         leaderBound.delete(end)
         stream.closed()
@@ -100,7 +118,7 @@ export const layer: Layer.Layer<
         const handler = unaryMethods.get(method)
         if (handler === undefined) reply.fail(refusal(method))
         else if (wantsLeader(context) && !hasLeader(status)) reply.fail(errors.noLeader)
-        else handler(request, reply)
+        else handler(request, context, reply)
       },
       stream: (method, context, out) => {
         const open = streamMethods.get(method)
@@ -108,8 +126,8 @@ export const layer: Layer.Layer<
           out.end(refusal(method))
           return endedStream
         }
-        if (!wantsLeader(context)) return open(out)
-        if (hasLeader(status)) return boundToLeader(open, out)
+        if (!wantsLeader(context)) return open(out, context)
+        if (hasLeader(status)) return boundToLeader(open, out, context)
         out.end(errors.noLeader)
         return endedStream
       }

@@ -5,6 +5,8 @@
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import { defaultStoreLeaseMillis } from "../core/election/arbiter.ts"
+import * as AccessOpen from "../layers/AccessOpen.ts"
+import * as AlarmsPrimary from "../layers/AlarmsPrimary.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
@@ -14,6 +16,7 @@ import * as ElectorBucket from "../layers/ElectorBucket.ts"
 import * as HealthHttp from "../layers/HealthHttp.ts"
 import * as HeartbeatLocal from "../layers/HeartbeatLocal.ts"
 import * as HistoryBucket from "../layers/HistoryBucket.ts"
+import * as HttpApiEtcd from "../layers/HttpApiEtcd.ts"
 import * as IdentityPlain from "../layers/IdentityPlain.ts"
 import * as IdentityTls from "../layers/IdentityTls.ts"
 import * as KvPrimary from "../layers/KvPrimary.ts"
@@ -27,7 +30,9 @@ import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
 import * as ObjectStoreMetered from "../layers/ObjectStoreMetered.ts"
 import * as ObjectStoreS3 from "../layers/ObjectStoreS3.ts"
 import * as PeerListenerGrpc from "../layers/PeerListenerGrpc.ts"
+import * as QuotaLocal from "../layers/QuotaLocal.ts"
 import * as ReignBucket from "../layers/ReignBucket.ts"
+import * as ReplicatedStatePrimary from "../layers/ReplicatedStatePrimary.ts"
 import * as ReplicatorStore from "../layers/ReplicatorStore.ts"
 import * as SettingsValue from "../layers/SettingsValue.ts"
 import * as SnapshotterBucket from "../layers/SnapshotterBucket.ts"
@@ -53,8 +58,9 @@ const leaseOf = (settings: SettingsShape): number =>
 
 /** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
 export const node = (settings: SettingsShape) =>
-  KvPrimary.layer.pipe(
-    (kv) => Layer.provideMerge(Layer.mergeAll(StateMetrics.layer, HeartbeatLocal.layer), kv),
+  Layer.mergeAll(StateMetrics.layer, HeartbeatLocal.layer, QuotaLocal.layer).pipe(
+    Layer.provideMerge(Layer.mergeAll(KvPrimary.layer, AlarmsPrimary.layer, AccessOpen.layer)),
+    Layer.provideMerge(ReplicatedStatePrimary.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorStore.layer),
     Layer.provideMerge(TakeoverBucket.layer),
@@ -93,7 +99,11 @@ export const layer = (settings: SettingsShape) =>
  */
 export const daemon = (settings: SettingsShape) => {
   const identity = settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer
-  const clients = ClientApiGrpc.layer().pipe(Layer.provide(ClientApiEtcd.layer), Layer.provideMerge(node(settings)))
+  const clients = ClientApiGrpc.layer().pipe(
+    Layer.provide(HttpApiEtcd.layer()),
+    Layer.provide(ClientApiEtcd.layer),
+    Layer.provideMerge(node(settings))
+  )
   const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
   return loaded.pipe(
     Layer.provideMerge(Layer.mergeAll(clients, election, PeerListenerGrpc.layer)),

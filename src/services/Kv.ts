@@ -8,6 +8,7 @@ import type {
   CompactionRequest,
   DeleteRangeRequest,
   DeleteRangeResponse,
+  KeyValue,
   PutRequest,
   PutResponse,
   RangeRequest,
@@ -23,10 +24,26 @@ export interface Reply<A> {
   readonly fail: (error: EtcdError) => void
 }
 
+/** A range that is read slice by slice (rule R12), pinned at its revision. */
+export interface RangeReader {
+  /** With the revision that was current when the reading began. */
+  readonly header: ResponseHeader
+  /** Keys in the range, whatever the limit. */
+  readonly count: number
+  readonly more: boolean
+  /** The next keys, at most so many; the last slice says that it is. Not to be called before the reply to the last call. */
+  readonly next: (
+    maxKeys: number,
+    reply: Reply<{ readonly kvs: ReadonlyArray<KeyValue>; readonly done: boolean }>
+  ) => void
+}
+
 export class Kv extends Context.Service<
   Kv,
   {
     readonly range: (request: RangeRequest, reply: Reply<RangeResponse>) => void
+    /** Sorting and filters are for `range` only: the keys come in their order. */
+    readonly openRange: (request: RangeRequest, reply: Reply<RangeReader>) => void
     readonly put: (request: PutRequest, reply: Reply<PutResponse>) => void
     readonly deleteRange: (request: DeleteRangeRequest, reply: Reply<DeleteRangeResponse>) => void
     readonly txn: (request: TxnRequest, reply: Reply<TxnResponse>) => void

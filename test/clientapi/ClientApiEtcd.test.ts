@@ -2,7 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { MemberListRequest, MemberListResponse } from "../../src/core/wire/codec/cluster.ts"
+import {
+  MemberAddRequest,
+  MemberListRequest,
+  MemberListResponse,
+  MemberPromoteRequest,
+  MemberRemoveRequest
+} from "../../src/core/wire/codec/cluster.ts"
 import { decodeHeaderResponse } from "../../src/core/wire/codec/common.ts"
 import { HealthCheckRequest, HealthCheckResponse } from "../../src/core/wire/codec/health.ts"
 import {
@@ -12,7 +18,13 @@ import {
   encodePutRequest,
   encodeRangeRequest
 } from "../../src/core/wire/codec/kv.ts"
-import { AlarmRequest, AlarmResponse, StatusResponse } from "../../src/core/wire/codec/maintenance.ts"
+import {
+  AlarmRequest,
+  AlarmResponse,
+  DowngradeRequest,
+  MoveLeaderRequest,
+  StatusResponse
+} from "../../src/core/wire/codec/maintenance.ts"
 import { decodeWatchResponse, encodeWatchRequest } from "../../src/core/wire/codec/watch.ts"
 import { Code, type EtcdError, errors } from "../../src/core/wire/errors.ts"
 import type { WatchCreateRequest } from "../../src/core/wire/messages.ts"
@@ -153,15 +165,11 @@ describe("ClientApiEtcd", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  it.effect("what is not implemented, and what nobody knows, is Unimplemented and named", () =>
+  it.effect("a method that nobody knows is Unimplemented and named", () =>
     Effect.gen(function* () {
-      const known = yield* Effect.flip(call("/etcdserverpb.Auth/AuthEnable", new Uint8Array(0)))
-      assert.strictEqual(known.code, Code.Unimplemented)
-      assert.strictEqual(known.message, "netsy: method /etcdserverpb.Auth/AuthEnable is not implemented")
       const unknown = yield* Effect.flip(call("/etcdserverpb.KV/Frobnicate", new Uint8Array(0)))
+      assert.strictEqual(unknown.code, Code.Unimplemented)
       assert.strictEqual(unknown.message, "netsy: unknown method /etcdserverpb.KV/Frobnicate")
-      const { ends } = yield* openStream("/etcdserverpb.KV/RangeStream")
-      assert.strictEqual(ends[0]?.code, Code.Unimplemented)
     }).pipe(Effect.provide(world()))
   )
 
@@ -212,12 +220,47 @@ describe("ClientApiEtcd", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  it.effect("Alarm lists nothing and refuses the rest", () =>
+  it.effect("Alarm lists, activates and deactivates; an action that nobody knows does nothing", () =>
     Effect.gen(function* () {
       const alarm = (action: number) =>
-        call("/etcdserverpb.Maintenance/Alarm", AlarmRequest.encode({ action, memberId: 0n, alarm: 0 }))
-      assert.deepStrictEqual(AlarmResponse.decode(yield* alarm(0)).alarms, [])
-      assert.strictEqual((yield* Effect.flip(alarm(1))).code, Code.Unimplemented)
+        Effect.map(
+          call("/etcdserverpb.Maintenance/Alarm", AlarmRequest.encode({ action, memberId: 5n, alarm: 1 })),
+          (bytes) => AlarmResponse.decode(bytes).alarms
+        )
+      assert.deepStrictEqual(yield* alarm(0), [])
+      assert.deepStrictEqual(yield* alarm(1), [{ memberId: 5n, alarm: 1 }])
+      assert.deepStrictEqual(yield* alarm(2), [])
+      assert.deepStrictEqual(yield* alarm(7), [])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("membership and leadership are not changed by hand: the errors are etcd's, or say how it works here", () =>
+    Effect.gen(function* () {
+      const refusal = (method: string, request: Uint8Array) =>
+        Effect.map(Effect.flip(call(method, request)), ({ code, message }) => [code, message] as const)
+      const cluster = "/etcdserverpb.Cluster/"
+      const bad = yield* refusal(`${cluster}MemberAdd`, MemberAddRequest.encode({ peerUrls: ["x"], isLearner: false }))
+      assert.deepStrictEqual(bad, [Code.InvalidArgument, "etcdserver: given member URLs are invalid"])
+      const peerUrls = ["http://10.0.0.9:2380"]
+      const add = yield* refusal(`${cluster}MemberAdd`, MemberAddRequest.encode({ peerUrls, isLearner: false }))
+      assert.strictEqual(add[0], Code.FailedPrecondition)
+      assert.match(add[1], /a node joins when it is started with the cluster's storage/)
+      const gone = yield* refusal(`${cluster}MemberRemove`, MemberRemoveRequest.encode({ id: 77n }))
+      assert.deepStrictEqual(gone, [Code.NotFound, "etcdserver: member not found"])
+      const promote = yield* refusal(`${cluster}MemberPromote`, MemberPromoteRequest.encode({ id: 5n }))
+      assert.deepStrictEqual(promote, [Code.FailedPrecondition, "etcdserver: can only promote a learner member"])
+      const maintenance = "/etcdserverpb.Maintenance/"
+      const move = yield* refusal(`${maintenance}MoveLeader`, MoveLeaderRequest.encode({ targetId: 77n }))
+      assert.deepStrictEqual(move, [Code.FailedPrecondition, "etcdserver: bad leader transferee"])
+      assert.deepStrictEqual(
+        yield* call(`${maintenance}MoveLeader`, MoveLeaderRequest.encode({ targetId: 5n })),
+        new Uint8Array(0)
+      )
+      const downgrade = (action: number, version: string) =>
+        refusal(`${maintenance}Downgrade`, DowngradeRequest.encode({ action, version }))
+      assert.strictEqual((yield* downgrade(0, "3.6"))[1], "etcdserver: invalid downgrade target version")
+      assert.strictEqual((yield* downgrade(1, "x"))[1], "etcdserver: wrong downgrade target version format")
+      assert.strictEqual((yield* downgrade(2, ""))[1], "etcdserver: no inflight downgrade job")
     }).pipe(Effect.provide(world()))
   )
 

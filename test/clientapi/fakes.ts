@@ -4,15 +4,18 @@ import { apiDefaults } from "../../src/core/config/api.ts"
 import { emptyBytes } from "../../src/core/log/record.ts"
 import { errors } from "../../src/core/wire/errors.ts"
 import type { KeyValue, RequestOp, ResponseOp, WatchRequest } from "../../src/core/wire/messages.ts"
+import * as AccessOpen from "../../src/layers/AccessOpen.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
+import { Alarms } from "../../src/services/Alarms.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { LocalStore } from "../../src/services/LocalStore.ts"
 import { Membership } from "../../src/services/Membership.ts"
 import { NodeStatus } from "../../src/services/NodeStatus.ts"
+import { Quota } from "../../src/services/Quota.ts"
 import type { SettingsShape } from "../../src/services/Settings.ts"
 import { WatchHub, type WatchSink } from "../../src/services/WatchHub.ts"
 
@@ -130,6 +133,7 @@ export const kv = (watched: Watched = { barriers: 0 }): Layer.Layer<Kv, never, N
           const answer = evaluate({ kind: "range", range: request })
           if (answer.kind === "range") reply.succeed(answer.range)
         },
+        openRange: (_request, reply) => reply.fail(errors.tooManyRequests),
         put: (request, reply) => {
           revision++
           const answer = evaluate({ kind: "put", put: request })
@@ -243,6 +247,18 @@ const local = Layer.succeed(LocalStore, {
   size: Effect.succeed({ total: 40960, inUse: 20480 })
 } as unknown as LocalStore["Service"])
 
+/** No alarm is ever active, and there is room for everything. */
+const alarms = Layer.succeed(
+  Alarms,
+  Alarms.of({
+    active: () => [],
+    list: (_type, reply) => reply.succeed([]),
+    activate: (alarm, reply) => reply.succeed([alarm]),
+    deactivate: (_alarm, reply) => reply.succeed([])
+  })
+)
+const quota = Layer.succeed(Quota, Quota.of({ admit: () => undefined }))
+
 /** A node that leads itself, in term 3. */
 const status = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -263,7 +279,9 @@ export const ground = (
   } = {}
 ) =>
   kv(options.watched).pipe(
-    Layer.provideMerge(Layer.mergeAll(status, hub(options.probe ?? hubProbe()), membership, local)),
+    Layer.provideMerge(
+      Layer.mergeAll(status, hub(options.probe ?? hubProbe()), membership, local, alarms, quota, AccessOpen.layer)
+    ),
     Layer.provideMerge(
       Layer.mergeAll(
         SettingsValue.layer(options.settings ?? settings),

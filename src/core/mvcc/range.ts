@@ -87,22 +87,33 @@ export const fillCold = (
 ): RangeOutcome | EtcdError => {
   if (outcome.cold.length === 0) return outcome
   assert(values.length === outcome.cold.length, "one value for each cold version")
-  const versions: Array<Version> = []
+  const versions = withValues(outcome.versions, outcome.cold, values)
+  if (isEtcdError(versions)) return versions
+  const { request } = outcome
+  const limit = request.limit > 0 ? request.limit : Infinity
+  const ordered = outcome.sortPending ? cut(sorted(request, versions), limit) : versions
+  return { ...outcome, versions: ordered, cold: none, sortPending: false }
+}
+
+/** `versions` with the values of the cold ones among them; undefined among these: it was compacted away meanwhile. */
+export const withValues = (
+  versions: ReadonlyArray<Version>,
+  cold: ReadonlyArray<Version>,
+  values: ReadonlyArray<Uint8Array | undefined>
+): ReadonlyArray<Version> | EtcdError => {
+  const filled: Array<Version> = []
   let next = 0
-  for (const version of outcome.versions) {
-    if (version !== outcome.cold[next]) {
-      versions.push(version)
+  for (const version of versions) {
+    if (version !== cold[next]) {
+      filled.push(version)
       continue
     }
     const value = values[next++]
     if (value === undefined) return errors.compacted
     assert(version instanceof StoredVersion, "versions come from the store")
-    versions.push(version.withValue(value))
+    filled.push(version.withValue(value))
   }
-  const { request } = outcome
-  const limit = request.limit > 0 ? request.limit : Infinity
-  const ordered = outcome.sortPending ? cut(sorted(request, versions), limit) : versions
-  return { ...outcome, versions: ordered, cold: none, sortPending: false }
+  return filled
 }
 
 /** The response; every value must be there. */

@@ -28,6 +28,9 @@ export interface MvccStats {
   readonly heldBytes: number
 }
 
+/** 0n: no lease. */
+export type LeaseMoved = (key: string, from: bigint, to: bigint) => void
+
 /** Revisions of the applied records end here; a revision that is finished takes no further records. */
 const finished = Number.MAX_SAFE_INTEGER
 
@@ -45,10 +48,16 @@ export class MvccStore {
   /** 0 until something was applied. */
   #applied = 0
   #sub = finished
+  readonly #moved: LeaseMoved
   #committed = 0
   #compactRevision = -1
   #headCompactRevision = -1
   #versions = 0
+
+  /** `moved` is told of every change of a key's lease at head, of those too that are taken back. */
+  constructor(moved: LeaseMoved = () => {}) {
+    this.#moved = moved
+  }
 
   /** After the last applied record; an empty store is at 1 (rule H1). */
   get headRevision(): number {
@@ -123,6 +132,8 @@ export class MvccStore {
       const newest = chain.newest
       assert(newest?.modRevision === modRevision && newest.sub === sub, "the key's newest version is rolled back first")
       chain.pop()
+      const lease = chain.newest?.lease ?? 0n
+      if (newest.lease !== lease) this.#moved(chain.key, newest.lease, lease)
       this.#values.release(newest.value)
       this.#versions--
       if (chain.newest === undefined) this.#index.remove(chain)
@@ -275,7 +286,8 @@ export class MvccStore {
     const chain = this.#index.obtain(keyString(record.key))
     const value = record.deleted ? emptyBytes : this.#values.keep(record.value, chain)
     const version = storedVersion(chain, record, value)
-    chain.push(version)
+    const before = chain.push(version)?.lease ?? 0n
+    if (before !== version.lease) this.#moved(chain.key, before, version.lease)
     this.#versions++
     return version
   }

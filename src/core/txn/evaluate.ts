@@ -135,7 +135,7 @@ export const deleteRange = (
 }
 
 /** As Netsy 1.x stores it: with the create revision of what was deleted. */
-const tombstone = (current: Version, sub: number, context: WriteContext): LogRecord => ({
+export const tombstone = (current: Version, sub: number, context: WriteContext): LogRecord => ({
   index: context.index,
   term: context.term,
   sub,

@@ -63,7 +63,7 @@ export const errors = {
   permissionNotGranted: etcdError(Code.FailedPrecondition, "etcdserver: permission is not granted to the role"),
   authNotEnabled: etcdError(Code.FailedPrecondition, "etcdserver: authentication is not enabled"),
   badLeaderTransferee: etcdError(Code.FailedPrecondition, "etcdserver: bad leader transferee"),
-  learnerNotReady: etcdError(Code.FailedPrecondition, "etcdserver: can only promote a learner member"),
+  memberNotLearner: etcdError(Code.FailedPrecondition, "etcdserver: can only promote a learner member"),
   noInflightDowngrade: etcdError(Code.FailedPrecondition, "etcdserver: no inflight downgrade job"),
   noSpace: etcdError(Code.ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
   tooManyRequests: etcdError(Code.ResourceExhausted, "etcdserver: too many requests"),

@@ -1,6 +1,8 @@
-/** `etcdserverpb.KV` over the Kv service: decode, size limit (rule T10), count, encode. */
+/** `etcdserverpb.KV` over the Kv service: size limit (rule T10), quota, counting and timing around each method. */
 import type { Clock } from "effect"
 import { catalog } from "../../core/metrics/catalog.ts"
+import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../../core/txn/check.ts"
+import { putCost, txnCost } from "../../core/txn/cost.ts"
 import { encodeHeaderResponse } from "../../core/wire/codec/common.ts"
 import {
   decodeCompactionRequest,
@@ -8,28 +10,22 @@ import {
   decodePutRequest,
   decodeRangeRequest,
   encodeDeleteRangeResponse,
-  encodePutResponse
+  encodePutResponse,
+  encodeRangeResponse
 } from "../../core/wire/codec/kv.ts"
 import { RangeSteps } from "../../core/wire/codec/rangeSteps.ts"
 import { decodeTxnRequest, encodeTxnResponse } from "../../core/wire/codec/txn.ts"
 import { errors } from "../../core/wire/errors.ts"
-import type { RangeResponse } from "../../core/wire/messages.ts"
+import type { RangeRequest, RangeResponse } from "../../core/wire/messages.ts"
+import type { Access } from "../../services/Access.ts"
 import type { UnaryReply } from "../../services/ClientApi.ts"
-import type { Kv, Reply } from "../../services/Kv.ts"
+import type { Kv } from "../../services/Kv.ts"
 import type { Metrics } from "../../services/Metrics.ts"
-import { decoded } from "./decode.ts"
-
-export type UnaryMethod = (request: Uint8Array, reply: UnaryReply) => void
-
-type Encode<Response> = (response: Response, send: (bytes: Uint8Array) => void) => void
-
-const atOnce =
-  <Response>(encode: (response: Response) => Uint8Array): Encode<Response> =>
-  (response, send) =>
-    send(encode(response))
+import type { Quota } from "../../services/Quota.ts"
+import { type Method, type UnaryMethod, unaryMethod } from "./method.ts"
 
 /** A big answer is encoded bit by bit, so that the others are not kept waiting. */
-const encodeRange: Encode<RangeResponse> = (response, send) => {
+const encodeRange: NonNullable<Method<RangeRequest, RangeResponse>["encodeSlowly"]> = (response, send) => {
   const steps = new RangeSteps(response)
   const go = (): void => {
     const bytes = steps.step()
@@ -62,96 +58,94 @@ const makeTimer = (metrics: Metrics["Service"], clock: Clock.Clock): ((kind: str
   }
 }
 
-export const kvMethods = (
-  kv: Kv["Service"],
-  metrics: Metrics["Service"],
-  clock: Clock.Clock,
-  maxRequestBytes: number
-): ReadonlyMap<string, UnaryMethod> => {
+export interface KvOptions {
+  readonly access: Access["Service"]
+  readonly kv: Kv["Service"]
+  readonly quota: Quota["Service"]
+  readonly metrics: Metrics["Service"]
+  readonly clock: Clock.Clock
+  readonly maxRequestBytes: number
+  readonly maxTxnOps: number
+}
+
+export const kvMethods = (options: KvOptions): ReadonlyMap<string, UnaryMethod> => {
+  const { access, clock, kv, maxRequestBytes, maxTxnOps, metrics, quota } = options
   const timer = makeTimer(metrics, clock)
 
-  const method = <Request, Response>(options: {
-    readonly kind: string
-    readonly message: string
-    readonly decode: (bytes: Uint8Array) => Request
-    readonly call: (request: Request, reply: Reply<Response>) => void
-    readonly encode: (response: Response, send: (bytes: Uint8Array) => void) => void
-    readonly limited: boolean
-  }): UnaryMethod => {
-    const begin = timer(options.kind)
-    return (request, reply) => {
-      const done = begin()
-      const fail: UnaryReply["fail"] = (error) => {
-        done("error")
-        reply.fail(error)
+  /** Counts and times the method; a write must not be too large. */
+  const timed = <Request, Response>(
+    rpc: string,
+    kind: string,
+    writes: boolean,
+    method: Method<Request, Response>
+  ): readonly [string, UnaryMethod] => {
+    const begin = timer(kind)
+    const run = unaryMethod(access, method)
+    return [
+      `/etcdserverpb.KV/${rpc}`,
+      (request, context, reply) => {
+        const done = begin()
+        const fail: UnaryReply["fail"] = (error) => {
+          done("error")
+          reply.fail(error)
+        }
+        if (writes && request.length > maxRequestBytes) return fail(errors.requestTooLarge)
+        run(request, context, {
+          succeed: (bytes) => {
+            done("success")
+            reply.succeed(bytes)
+          },
+          fail
+        })
       }
-      if (options.limited && request.length > maxRequestBytes) return fail(errors.requestTooLarge)
-      const answer: Reply<Response> = {
-        succeed: (response) => {
-          done("success")
-          options.encode(response, reply.succeed)
-        },
-        fail
-      }
-      decoded(options.message, request, options.decode, (message) => options.call(message, answer), fail)
-    }
+    ]
   }
 
   return new Map([
-    [
-      "/etcdserverpb.KV/Range",
-      method({
-        kind: "range",
-        message: "RangeRequest",
-        decode: decodeRangeRequest,
-        call: kv.range,
-        encode: encodeRange,
-        limited: false
-      })
-    ],
-    [
-      "/etcdserverpb.KV/Put",
-      method({
-        kind: "put",
-        message: "PutRequest",
-        decode: decodePutRequest,
-        call: kv.put,
-        encode: atOnce(encodePutResponse),
-        limited: true
-      })
-    ],
-    [
-      "/etcdserverpb.KV/DeleteRange",
-      method({
-        kind: "delete_range",
-        message: "DeleteRangeRequest",
-        decode: decodeDeleteRangeRequest,
-        call: kv.deleteRange,
-        encode: atOnce(encodeDeleteRangeResponse),
-        limited: true
-      })
-    ],
-    [
-      "/etcdserverpb.KV/Txn",
-      method({
-        kind: "txn",
-        message: "TxnRequest",
-        decode: decodeTxnRequest,
-        call: kv.txn,
-        encode: atOnce(encodeTxnResponse),
-        limited: true
-      })
-    ],
-    [
-      "/etcdserverpb.KV/Compact",
-      method({
-        kind: "compact",
-        message: "CompactionRequest",
-        decode: decodeCompactionRequest,
-        call: kv.compact,
-        encode: atOnce(encodeHeaderResponse),
-        limited: true
-      })
-    ]
+    timed("Range", "range", false, {
+      request: { name: "RangeRequest", decode: decodeRangeRequest },
+      encode: encodeRangeResponse,
+      encodeSlowly: encodeRange,
+      check: checkRange,
+      allow: (a, caller, request) => a.range(caller, request),
+      shows: true,
+      call: kv.range
+    }),
+    timed("Put", "put", true, {
+      request: { name: "PutRequest", decode: decodePutRequest },
+      encode: encodePutResponse,
+      check: checkPut,
+      allow: (a, caller, request) => a.put(caller, request),
+      call: (request, reply) => {
+        const full = quota.admit(putCost(request))
+        if (full === undefined) kv.put(request, reply)
+        else reply.fail(full)
+      }
+    }),
+    timed("DeleteRange", "delete_range", true, {
+      request: { name: "DeleteRangeRequest", decode: decodeDeleteRangeRequest },
+      encode: encodeDeleteRangeResponse,
+      check: checkDeleteRange,
+      allow: (a, caller, request) => a.deleteRange(caller, request),
+      call: kv.deleteRange
+    }),
+    timed("Txn", "txn", true, {
+      request: { name: "TxnRequest", decode: decodeTxnRequest },
+      encode: encodeTxnResponse,
+      check: (request) => checkTxn(request, { maxTxnOps }),
+      allow: (a, caller, request) => a.txn(caller, request),
+      call: (request, reply) => {
+        const cost = txnCost(request)
+        const full = cost === 0 ? undefined : quota.admit(cost)
+        if (full === undefined) kv.txn(request, reply)
+        else reply.fail(full)
+      }
+    }),
+    timed("Compact", "compact", true, {
+      request: { name: "CompactionRequest", decode: decodeCompactionRequest },
+      encode: encodeHeaderResponse,
+      allow: (a, caller, request) => a.compact(caller, request),
+      call: kv.compact
+    })
   ])
 }

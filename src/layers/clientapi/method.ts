@@ -9,7 +9,9 @@ export type UnaryMethod = (request: Uint8Array, context: CallContext, reply: Una
 
 export interface Method<Request, Response> {
   readonly request: { readonly name: string; readonly decode: (bytes: Uint8Array) => Request }
-  readonly encode: (response: Response, send: (bytes: Uint8Array) => void) => void
+  readonly encode: (response: Response) => Uint8Array
+  /** In the place of `encode` for answers that may be big: bit by bit, so that the others are not kept waiting. */
+  readonly encodeSlowly?: (response: Response, send: (bytes: Uint8Array) => void) => void
   /** What is wrong with the request whoever sends it; told before anybody is asked for a name. */
   readonly check?: (request: Request) => EtcdError | undefined
   /** Asked while authentication is on; absent: open to everybody. */
@@ -19,12 +21,6 @@ export interface Method<Request, Response> {
   /** `caller` is undefined while authentication is off, and for methods without `allow`. */
   readonly call: (request: Request, reply: Reply<Response>, caller: Caller | undefined) => void
 }
-
-/** For `encode` of answers that are small. */
-export const atOnce =
-  <Response>(encode: (response: Response) => Uint8Array) =>
-  (response: Response, send: (bytes: Uint8Array) => void): void =>
-    send(encode(response))
 
 const withSteadyAuth = <Response>(access: Access["Service"], reply: Reply<Response>): Reply<Response> => {
   const revision = access.revision()
@@ -45,8 +41,10 @@ export const unaryMethod =
       bytes,
       method.request.decode,
       (request) => {
-        const reply: Reply<Response> = { succeed: (response) => method.encode(response, succeed), fail }
-        const { allow } = method
+        const { allow, encode, encodeSlowly } = method
+        const answer = (response: Response): void =>
+          encodeSlowly === undefined ? succeed(encode(response)) : encodeSlowly(response, succeed)
+        const reply: Reply<Response> = { succeed: answer, fail }
         if (allow === undefined || !access.enabled()) return method.call(request, reply, undefined)
         const refused = method.check?.(request)
         if (refused !== undefined) return fail(refused)

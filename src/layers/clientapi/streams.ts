@@ -3,11 +3,11 @@ import { HealthCheckRequest, HealthCheckResponse } from "../../core/wire/codec/h
 import { decodeWatchRequest, encodeWatchResponse } from "../../core/wire/codec/watch.ts"
 import { type EtcdError, errors } from "../../core/wire/errors.ts"
 import { ServingStatus, type WatchRequest } from "../../core/wire/messages.ts"
-import type { StreamIn, StreamOut } from "../../services/ClientApi.ts"
+import type { CallContext, StreamIn, StreamOut } from "../../services/ClientApi.ts"
 import type { WatchHub } from "../../services/WatchHub.ts"
 import { decoded } from "./decode.ts"
 
-export type StreamMethod = (out: StreamOut) => StreamIn
+export type StreamMethod = (out: StreamOut, context: CallContext) => StreamIn
 
 const nothing = (): void => {}
 

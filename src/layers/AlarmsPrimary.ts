@@ -1,0 +1,68 @@
+/** `Alarms` over the replicated state. */
+import { Effect, Layer } from "effect"
+import { activate, type Alarms as List } from "../core/alarm/alarms.ts"
+import { AlarmAction as LoggedAction } from "../core/log/op.ts"
+import type { AlarmMember } from "../core/wire/codec/maintenance.ts"
+import { isEtcdError } from "../core/wire/errors.ts"
+import { AlarmType } from "../core/wire/messages.ts"
+import { Alarms } from "../services/Alarms.ts"
+import type { Reply } from "../services/Kv.ts"
+import { Log } from "../services/Log.ts"
+import { ReplicatedState } from "../services/ReplicatedState.ts"
+
+const names: Readonly<Record<number, string>> = { [AlarmType.NoSpace]: "NOSPACE", [AlarmType.Corrupt]: "CORRUPT" }
+
+export const layer: Layer.Layer<Alarms, never, ReplicatedState | Log> = Layer.effect(
+  Alarms,
+  Effect.gen(function* () {
+    const state = yield* ReplicatedState
+    const log = yield* Log
+
+    const has = ({ alarm, memberId }: AlarmMember): boolean =>
+      state.alarms().some((other) => other.alarm === alarm && other.memberId === memberId)
+
+    const answer = (alarms: List, reply: Reply<List>): void =>
+      state.whenHeadReadable({ done: () => reply.succeed(alarms), failed: reply.fail })
+
+    const change = (alarm: AlarmMember, action: number, reply: Reply<List>): void =>
+      state.guarded(reply, () => {
+        const next = state.next()
+        if (isEtcdError(next)) return reply.fail(next)
+        const { alarm: type, memberId } = alarm
+        state.append(
+          next,
+          [],
+          { kind: "alarm", memberId, type, action },
+          { done: () => reply.succeed([alarm]), failed: reply.fail }
+        )
+      })
+
+    state.onCommittedOp((op) => {
+      if (op.kind !== "alarm") return
+      const raised = op.action === LoggedAction.Activate
+      const write = raised ? log.error : log.info
+      write(raised ? "alarm_activated" : "alarm_deactivated", {
+        alarm: names[op.type] ?? String(op.type),
+        member_id: op.memberId.toString(16)
+      })
+    })
+
+    return Alarms.of({
+      active: state.alarms,
+      list: (type, reply) =>
+        answer(
+          state.alarms().filter(({ alarm }) => type === AlarmType.None || alarm === type),
+          reply
+        ),
+      activate: (alarm, reply) => {
+        if (alarm.alarm === AlarmType.None) answer([], reply)
+        else if (has(alarm)) answer(activate([], alarm), reply)
+        else change(alarm, LoggedAction.Activate, reply)
+      },
+      deactivate: (alarm, reply) => {
+        if (has(alarm)) change(alarm, LoggedAction.Deactivate, reply)
+        else answer([], reply)
+      }
+    })
+  })
+)

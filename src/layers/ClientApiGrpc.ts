@@ -1,10 +1,11 @@
 /**
- * The client port: gRPC through grpc-js, and whatever HTTP/1 handler is given, on one listener of our own. Provides
- * where it listens; serves `ClientApi` for as long as its scope lives.
+ * The client port: gRPC through grpc-js and plain HTTP, on one listener of our own. Provides where it listens; serves
+ * `ClientApi` and `HttpApi` for as long as its scope lives.
  */
 import { Clock, Effect, Layer } from "effect"
 import { ClientApi } from "../services/ClientApi.ts"
 import { ClientListener, type ListenFailed } from "../services/ClientListener.ts"
+import { HttpApi } from "../services/HttpApi.ts"
 import { Identity } from "../services/Identity.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
@@ -12,7 +13,7 @@ import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { makeGrpcMetrics } from "./clientapi/grpcMetrics.ts"
 import { makeGrpcServer } from "./clientapi/grpcServer.ts"
-import { type Http1Handler, makeHttp1, notFound } from "./clientapi/http1.ts"
+import { makeHttp1 } from "./clientapi/http1.ts"
 import { listen } from "./clientapi/listener.ts"
 import { formatAddress } from "./clientapi/port.ts"
 
@@ -20,8 +21,6 @@ import { formatAddress } from "./clientapi/port.ts"
 const grpcOverheadBytes = 512 * 1024
 
 export interface ClientApiGrpcOptions {
-  /** Answers HTTP/1 requests on this port; default: 404. */
-  readonly http1?: Http1Handler
   /** Default 10,000. */
   readonly connectionsMax?: number
   /** Time for the TLS handshake or the first bytes of a connection. Default 10,000. */
@@ -32,11 +31,12 @@ export interface ClientApiGrpcOptions {
 
 export const layer = (
   options: ClientApiGrpcOptions = {}
-): Layer.Layer<ClientListener, ListenFailed, ClientApi | Identity | Settings | Metrics | Supervisor | Log> =>
+): Layer.Layer<ClientListener, ListenFailed, ClientApi | HttpApi | Identity | Settings | Metrics | Supervisor | Log> =>
   Layer.effect(
     ClientListener,
     Effect.gen(function* () {
       const api = yield* ClientApi
+      const http = yield* HttpApi
       const settings = yield* Settings
       const supervisor = yield* Supervisor
       const log = yield* Log
@@ -45,6 +45,7 @@ export const layer = (
         methods: api.methods,
         unary: api.unary,
         stream: api.stream,
+        http: http.handle,
         maxReceiveBytes: settings.limits.maxRequestBytes + grpcOverheadBytes,
         metrics: makeGrpcMetrics(yield* Metrics, yield* Clock.Clock),
         trace: log.debugging
@@ -52,7 +53,7 @@ export const layer = (
           : undefined,
         broken: (method, error) => supervisor.fail(`client api ${method}`, error)
       })
-      const http1 = makeHttp1(options.http1 ?? notFound)
+      const http1 = makeHttp1(http.handle)
       const address = yield* listen({
         name: "client",
         bind: settings.bind.client,
@@ -63,10 +64,11 @@ export const layer = (
         firstBytesMillis: options.firstBytesMillis ?? 10_000,
         stopMillis,
         http2: grpc.take,
-        isQuiet: grpc.isQuiet,
+        isQuiet: () => grpc.isQuiet() && http.isQuiet(),
         http1: http1.take,
         stop: () => {
           grpc.stop(stopMillis)
+          http.stop()
           http1.stop()
         }
       })

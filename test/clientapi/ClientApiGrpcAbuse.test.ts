@@ -12,6 +12,7 @@ import { encodeWatchRequest } from "../../src/core/wire/codec/watch.ts"
 import { Code, errors } from "../../src/core/wire/errors.ts"
 import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../../src/layers/ClientApiGrpc.ts"
+import * as HttpApiEtcd from "../../src/layers/HttpApiEtcd.ts"
 import type { MemoryLine } from "../../src/layers/LogMemory.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
@@ -129,6 +130,7 @@ describe("ClientApiGrpc under bad input, at its limits and at its end", () => {
       )
     )
     const layer = ClientApiGrpc.layer().pipe(
+      Layer.provide(HttpApiEtcd.layer()),
       Layer.provideMerge(Layer.merge(ClientApiEtcd.layer, plain)),
       Layer.provide(broken),
       Layer.provideMerge(ground())
@@ -160,12 +162,13 @@ describe("ClientApiGrpc under bad input, at its limits and at its end", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  it.live("HTTP/1 is answered by the given handler, by default with 404, also when it comes byte by byte", () =>
+  it.live("HTTP/1 is answered on the same port, also when it comes byte by byte", () =>
     Effect.gen(function* () {
       const { port } = yield* address
-      const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/v3/kv/range`, { method: "POST" }))
+      const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/v3/kv/nothing`, { method: "POST" }))
       assert.strictEqual(response.status, 404)
       assert.deepStrictEqual(yield* Effect.promise(() => response.json()), {
+        error: "Not Found",
         code: 5,
         message: "Not Found",
         details: []
@@ -250,7 +253,7 @@ describe("ClientApiGrpc under bad input, at its limits and at its end", () => {
       const noTime = yield* post(range, new Uint8Array(5), { "grpc-timeout": "soon" })
       assert.strictEqual(code(noTime), Code.Internal)
       const html = yield* post(range, new Uint8Array(5), { "content-type": "text/html" })
-      assert.strictEqual(html[":status"], 415)
+      assert.strictEqual(html[":status"], 404)
       const client = yield* connect({ host: "", port })
       yield* client.call(range, encodeRangeRequest(rangeOf("a")))
     }).pipe(Effect.provide(world()))

@@ -1,5 +1,9 @@
-/** The `grpc_server_*` metrics with the names and labels of go-grpc-prometheus (netsy-1x.md 14.2). */
+/**
+ * The `grpc_server_*` metrics with the names and labels of go-grpc-prometheus (netsy-1x.md 14.2), all there as 0 before the
+ * first call, and etcd's counts of bytes. The JSON gateway's calls count too, as they do in etcd.
+ */
 import type { Clock } from "effect"
+import { etcdCatalog } from "../../core/metrics/etcdCatalog.ts"
 import type { MethodKind } from "../../services/ClientApi.ts"
 import type { Labels, Metrics } from "../../services/Metrics.ts"
 
@@ -30,8 +34,8 @@ const kindNames: Readonly<Record<MethodKind, string>> = {
 }
 
 export interface MethodMetrics {
-  readonly received: () => void
-  readonly sent: () => void
+  readonly received: (bytes: number) => void
+  readonly sent: (bytes: number) => void
   /** Counts a call; the result is to be called once with its status code. */
   readonly started: () => (code: number) => void
 }
@@ -66,14 +70,24 @@ export const makeGrpcMetrics = (
     help: "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.",
     labels
   })
+  const receivedBytes = metrics.counter(etcdCatalog.grpcReceived)
+  const sentBytes = metrics.counter(etcdCatalog.grpcSent)
   return (method, kind) => {
     const [, service = "", rpc = ""] = method.split("/")
     // Frozen: found by identity, several times in each call.
     const own: Labels = Object.freeze({ grpc_type: kindNames[kind], grpc_service: service, grpc_method: rpc })
     const withCode = codeNames.map((name): Labels => Object.freeze({ ...own, grpc_code: name }))
+    for (const total of [startedTotal, receivedTotal, sentTotal]) total.inc(own, 0)
+    for (const one of withCode) handledTotal.inc(one, 0)
     return {
-      received: () => receivedTotal.inc(own),
-      sent: () => sentTotal.inc(own),
+      received: (bytes) => {
+        receivedTotal.inc(own)
+        receivedBytes.inc(undefined, bytes)
+      },
+      sent: (bytes) => {
+        sentTotal.inc(own)
+        sentBytes.inc(undefined, bytes)
+      },
       started: () => {
         startedTotal.inc(own)
         const start = clock.monotonicTimeNanosUnsafe()

@@ -2,7 +2,7 @@
  * A grpc-js server without a port: takes HTTP/2 sockets and calls handlers with undecoded bytes. Counts calls, gives
  * errors the texts of grpc-go, and holds back streams whose reader is slow.
  */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2"
+import { Http2ServerRequest, Http2ServerResponse, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2"
 import type { Socket } from "node:net"
 import {
   type sendUnaryData,
@@ -18,6 +18,7 @@ import {
 import { Code, type EtcdError, errors } from "../../core/wire/errors.ts"
 import type { CallContext, MethodKind, StreamIn, StreamOut, UnaryReply } from "../../services/ClientApi.ts"
 import type { MethodMetrics } from "./grpcMetrics.ts"
+import type { HttpHandler } from "./http1.ts"
 import { deadlineMillisMax, isOrdinary, unaryCall, type UnaryCallOptions } from "./unaryCalls.ts"
 
 /** Bytes of unsent messages at which a stream's handler is told to wait, and below which it may go on. */
@@ -45,6 +46,8 @@ export interface GrpcOptions extends GrpcHandlers {
   readonly metrics: (method: string, kind: MethodKind) => MethodMetrics
   /** Told of every message of a stream, for the debug log. */
   readonly trace: ((method: string, direction: "sent" | "received", bytes: number) => void) | undefined
+  /** Answers what is no gRPC; without it grpc-js does, with 415. */
+  readonly http?: HttpHandler
   /** A handler threw: a programming error. */
   readonly broken: (method: string, error: unknown) => void
 }
@@ -61,6 +64,8 @@ export interface GrpcServer {
 interface Call {
   readonly metadata: { readonly get: (name: string) => ReadonlyArray<string | Buffer> }
   readonly getPeer: () => string
+  readonly cancelled: boolean
+  readonly once: (event: "cancelled", listener: () => void) => unknown
 }
 
 type StreamCall = ServerDuplexStream<Uint8Array, Uint8Array> | ServerWritableStream<Uint8Array, Uint8Array>
@@ -90,6 +95,9 @@ export const isEndless = (grpcTimeout: string | undefined): boolean => {
   return match !== null && Number(match[1]) * deadlineUnitMillis[match[2]!]! > deadlineMillisMax
 }
 
+const isGrpc = (headers: IncomingHttpHeaders): boolean =>
+  headers["content-type"]?.startsWith("application/grpc") === true
+
 const statusOf = (error: EtcdError) => ({ code: error.code, details: error.message })
 
 export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
@@ -100,11 +108,18 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
   const callers = new Map<string, { readonly name: string }>()
   /** Ends every open stream. */
   const liveStreams = new Set<(error: EtcdError) => void>()
+  /** Ends every unary call that may wait long. */
+  const waiting = new Set<(error: EtcdError) => void>()
   let unaryUnderWay = 0
 
   const contextOf = (call: Call): CallContext => ({
     identity: callers.get(call.getPeer())?.name,
-    metadata: (name) => call.metadata.get(name)[0]?.toString()
+    metadata: (name) => call.metadata.get(name)[0]?.toString(),
+    // "cancelled" comes after every end, whoever caused it.
+    onClosed: (listener) => {
+      if (call.cancelled) listener()
+      else call.once("cancelled", listener)
+    }
   })
 
   const handle: UnaryCallOptions["handle"] = (method, request, context, { succeed, fail }) => {
@@ -253,12 +268,12 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
       method,
       handler,
       (message: Uint8Array) => {
-        counts.sent()
+        counts.sent(message.length)
         if (kind !== "unary") options.trace?.(method, "sent", message.length)
         return sent(message)
       },
       (bytes: Buffer) => {
-        counts.received()
+        counts.received(bytes.length)
         if (kind !== "unary") options.trace?.(method, "received", bytes.length)
         return received(bytes)
       },
@@ -278,16 +293,20 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
       .filter(([, kind]) => kind === "unary")
       .map(([method]): [string, UnaryCallOptions] => [
         method,
-        { maxReceiveBytes: options.maxReceiveBytes, metrics: methodMetrics.get(method)!, identity, handle }
+        { maxReceiveBytes: options.maxReceiveBytes, metrics: methodMetrics.get(method)!, identity, waiting, handle }
       ])
   )
   for (const http2 of server["http2Servers"].keys()) {
     const others = http2.listeners("stream")
     http2.removeAllListeners("stream")
-    http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
+    const { http } = options
+    http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: Array<string>) => {
       const method = headers[":path"] ?? ""
       const call = ordinary.get(method)
       if (call !== undefined && isOrdinary(headers)) return unaryCall(method, stream, headers, call)
+      if (http !== undefined && !isGrpc(headers)) {
+        return http(new Http2ServerRequest(stream, headers, {}, raw), new Http2ServerResponse(stream))
+      }
       if (isEndless(headers["grpc-timeout"] as string | undefined)) delete headers["grpc-timeout"]
       for (const other of others) other.call(http2, stream, headers, flags)
     })
@@ -307,6 +326,7 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
     isQuiet: () => unaryUnderWay === 0 && liveStreams.size === 0,
     stop: (graceMillis) => {
       for (const end of liveStreams) end(errors.serverStopped)
+      for (const fail of waiting) fail(errors.serverStopped)
       injector.drain(graceMillis)
       injector.destroy()
     }

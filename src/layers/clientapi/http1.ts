@@ -1,11 +1,12 @@
-/** HTTP/1 on a gRPC port: takes sockets, keeps slow senders short, answers through a handler that can be exchanged. */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+/** HTTP/1 on a gRPC port: takes sockets, keeps slow senders of headers short, answers through a handler. */
+import { createServer } from "node:http"
 import type { Socket } from "node:net"
+import type { HttpRequest, HttpResponse } from "../../services/HttpApi.ts"
 
-export type Http1Handler = (request: IncomingMessage, response: ServerResponse) => void
+export type HttpHandler = (request: HttpRequest, response: HttpResponse) => void
 
-/** For paths that nobody serves, in the form of etcd's gateway. */
-export const notFound: Http1Handler = (_request, response) => {
+/** For ports that serve nothing in plain HTTP. */
+export const notFound: HttpHandler = (_request, response) => {
   response.writeHead(404, { "content-type": "application/json" })
   response.end('{"code":5, "message":"Not Found", "details":[]}\n')
 }
@@ -15,9 +16,10 @@ export interface Http1Server {
   readonly stop: () => void
 }
 
-export const makeHttp1 = (handler: Http1Handler): Http1Server => {
+export const makeHttp1 = (handler: HttpHandler): Http1Server => {
   const server = createServer(
-    { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 60_000, connectionsCheckingInterval: 5_000 },
+    // A body may take its time: that of a watch never ends. Handlers set limits of their own.
+    { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 60_000, connectionsCheckingInterval: 5_000 },
     handler
   )
   // This server has no port of its own; "listening" starts its checks of slow requests.

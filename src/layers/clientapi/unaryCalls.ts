@@ -46,6 +46,8 @@ export interface UnaryCallOptions {
   readonly maxReceiveBytes: number
   readonly metrics: MethodMetrics
   readonly identity: (stream: ServerHttp2Stream) => string | undefined
+  /** How to fail the calls whose handlers want to know their end: those that may wait long. */
+  readonly waiting: Set<(error: EtcdError) => void>
   /** Called once, when the request is complete. */
   readonly handle: (method: string, request: Uint8Array, context: CallContext, reply: UnaryReply) => void
 }
@@ -98,7 +100,7 @@ export const unaryCall = (
   const succeed = (response: Uint8Array): void => {
     if (over || stream.destroyed || stream.closed) return
     finish(Code.Ok)
-    metrics.sent()
+    metrics.sent(response.length)
     const bytes = Buffer.allocUnsafe(frameHeadBytes + response.length)
     bytes[0] = 0
     bytes.writeUInt32BE(response.length, 1)
@@ -114,6 +116,7 @@ export const unaryCall = (
   let pieces: Array<Buffer> | undefined
   let count = 0
   let messageBytes = -1
+  let closed: (() => void) | undefined
 
   const take = (piece: Buffer): void => {
     if (over) return
@@ -139,7 +142,12 @@ export const unaryCall = (
     get identity() {
       return options.identity(stream)
     },
-    metadata: (name) => metadataValue(headers, name)
+    metadata: (name) => metadataValue(headers, name),
+    onClosed: (listener) => {
+      if (stream.destroyed || stream.closed) return listener()
+      closed = listener
+      options.waiting.add(fail)
+    }
   }
 
   stream.on("error", ignore)
@@ -149,13 +157,16 @@ export const unaryCall = (
     if (messageBytes < 0 || count < frameHeadBytes + messageBytes) {
       return fail(etcdError(Code.Unimplemented, `Received no request message for unary method ${method}`))
     }
-    metrics.received()
+    metrics.received(messageBytes)
     const whole = pieces === undefined ? bytes! : Buffer.concat(pieces)
     // A copy that owns its memory: views into it are kept, and the pieces lie in shared slabs.
     options.handle(method, new Uint8Array(whole.subarray(frameHeadBytes)), context, { succeed, fail })
   })
   stream.on("close", () => {
     if (!over) finish(Code.Canceled)
+    if (closed === undefined) return
+    options.waiting.delete(fail)
+    closed()
   })
   const timeout = headers["grpc-timeout"]
   if (typeof timeout === "string") {

@@ -10,6 +10,11 @@ export interface CallContext {
   /** Name of the TLS identity (`netsy://{cluster}/client/{name}`); undefined in plain text. */
   readonly identity: string | undefined
   readonly metadata: (name: string) => string | undefined
+  /**
+   * For unary calls that may wait long: the listener is called once when the call is over, answered or given up. At most
+   * one listener. Absent where a transport cannot tell.
+   */
+  readonly onClosed?: (listener: () => void) => void
 }
 
 export interface UnaryReply {

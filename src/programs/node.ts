@@ -5,6 +5,8 @@
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import { defaultStoreLeaseMillis } from "../core/election/arbiter.ts"
+import * as AccessOpen from "../layers/AccessOpen.ts"
+import * as AlarmsPrimary from "../layers/AlarmsPrimary.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
@@ -28,7 +30,9 @@ import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
 import * as ObjectStoreMetered from "../layers/ObjectStoreMetered.ts"
 import * as ObjectStoreS3 from "../layers/ObjectStoreS3.ts"
 import * as PeerListenerGrpc from "../layers/PeerListenerGrpc.ts"
+import * as QuotaLocal from "../layers/QuotaLocal.ts"
 import * as ReignBucket from "../layers/ReignBucket.ts"
+import * as ReplicatedStatePrimary from "../layers/ReplicatedStatePrimary.ts"
 import * as ReplicatorStore from "../layers/ReplicatorStore.ts"
 import * as SettingsValue from "../layers/SettingsValue.ts"
 import * as SnapshotterBucket from "../layers/SnapshotterBucket.ts"
@@ -54,8 +58,9 @@ const leaseOf = (settings: SettingsShape): number =>
 
 /** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
 export const node = (settings: SettingsShape) =>
-  KvPrimary.layer.pipe(
-    (kv) => Layer.provideMerge(Layer.mergeAll(StateMetrics.layer, HeartbeatLocal.layer), kv),
+  Layer.mergeAll(StateMetrics.layer, HeartbeatLocal.layer, QuotaLocal.layer).pipe(
+    Layer.provideMerge(Layer.mergeAll(KvPrimary.layer, AlarmsPrimary.layer, AccessOpen.layer)),
+    Layer.provideMerge(ReplicatedStatePrimary.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorStore.layer),
     Layer.provideMerge(TakeoverBucket.layer),

@@ -1,5 +1,6 @@
 /** `Compactor` over this node's memory and `LocalStore`, in steps, so that traffic goes on between them. */
 import { Clock, Effect, Latch, Layer } from "effect"
+import { keepFreeBytes } from "../core/compaction/space.ts"
 import { catalog } from "../core/metrics/catalog.ts"
 import { Compactor, type CompactionTask } from "../services/Compactor.ts"
 import { LocalStore } from "../services/LocalStore.ts"
@@ -33,8 +34,10 @@ export const layer: Layer.Layer<Compactor, never, LocalStore | Supervisor | Log 
         if (top === undefined) continue
         const startedAt = Number(clock.monotonicTimeNanosUnsafe())
         log.info("compaction_started", { proposed_revision: top.revision })
+        // The latch resumes this task amid a commit: the state is whole only behind it.
+        yield* Effect.yieldNow
         while (!top.sweep(sweepKeys)) yield* Effect.sleep(0)
-        const { removed } = yield* local.compact(top.revision)
+        const { removed } = yield* local.compact(top.revision, top.state?.())
         const took = (Number(clock.monotonicTimeNanosUnsafe()) - startedAt) / 1e9
         seconds.observe(took, { result: "success" })
         log.info("compaction_completed", {
@@ -43,6 +46,12 @@ export const layer: Layer.Layer<Compactor, never, LocalStore | Supervisor | Log 
           duration_ms: Math.round(took * 1000)
         })
         for (const task of batch) task.done()
+        const { inUse } = yield* local.size
+        // The next compaction comes first: it makes more of the space free.
+        const shrunk = yield* Effect.raceFirst(local.defragment(keepFreeBytes(inUse)), wake.await)
+        if (shrunk !== undefined && shrunk.after < shrunk.before) {
+          log.info("local_db_shrunk", { from_bytes: shrunk.before, to_bytes: shrunk.after })
+        }
       }
     })
     yield* supervisor.spawn("compactor", run)

@@ -33,7 +33,7 @@ export interface LocalStoreSqliteOptions {
 }
 
 /** Rows that the database's thread looks at before it serves others: a few milliseconds. */
-const compactStepRows = 256
+const compactStepRows = 128
 /** Pause after so many steps of giving space back. */
 const spaceStepsTogether = 4
 

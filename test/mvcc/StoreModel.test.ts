@@ -101,7 +101,7 @@ const run = (world: World, step: Step) => {
     case "reload": {
       const fresh = new MvccStore()
       fresh.load(world.records.filter((record) => record.revision <= model.committed))
-      fresh.loaded(model.committed, Math.max(0, model.compacted))
+      fresh.loaded(model.committed, model.compacted)
       for (const record of world.records) if (record.revision > model.committed) fresh.apply(record)
       world.store = fresh
       return

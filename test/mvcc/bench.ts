@@ -38,7 +38,7 @@ measure(
         for (let i = 0; i < count; i++) yield record(i + 2, name(i), { value })
       })()
     )
-    store.loaded(count + 1, 0)
+    store.loaded(count + 1, -1)
   },
   count
 )

@@ -204,13 +204,13 @@ export class MvccStore {
     }
   }
 
-  /** Ends the load: where the store stands, and its floor (0 or −1: never compacted). */
+  /** Ends the load: where the store stands, and its compaction revision (−1: never compacted, see rule C1). */
   loaded(revision: number, floor: number): void {
     assert(revision >= this.#applied, `the load ends at revision ${revision}, its records at ${this.#applied}`)
     this.#applied = revision
     this.#sub = finished
     this.#committed = revision
-    if (floor > 0) this.compact(floor)
+    if (floor >= 0) this.compact(floor)
   }
 
   /** The key's newest version at head, a tombstone included. */

@@ -8,13 +8,14 @@ import type Database from "better-sqlite3"
 
 /** 512 KiB. */
 const stepPages = 128
-/** The log is carried over when so much has come together: a bound on one checkpoint's time. */
-const checkpointBytes = 2 * 1024 * 1024
+/** The log is carried over after so many steps: a bound on one checkpoint's time. */
+const stepsPerCheckpoint = 4
 
 export class Space {
   private readonly db: Database.Database
   private readonly file: string
   private readonly pageBytes: number
+  private steps = 0
 
   constructor(db: Database.Database, file: string) {
     this.db = db
@@ -33,7 +34,7 @@ export class Space {
   step(keepFreeBytes: number): boolean {
     const excess = this.number("freelist_count") - Math.floor(keepFreeBytes / this.pageBytes)
     if (excess > 0) this.db.pragma(`incremental_vacuum(${Math.min(excess, stepPages)})`)
-    if (this.bytesOf("-wal") >= checkpointBytes) this.checkpoint("PASSIVE")
+    if (++this.steps % stepsPerCheckpoint === 0) this.checkpoint("PASSIVE")
     return excess <= stepPages
   }
 

@@ -208,7 +208,7 @@ export const layer: Layer.Layer<
         }
       }
       yield* view.close
-      store.loaded(revision, Math.max(floor, legacy.floor))
+      store.loaded(revision, legacy.floor > 0 ? Math.max(floor, legacy.floor) : floor)
     })
 
     const machine: StateMachine = {

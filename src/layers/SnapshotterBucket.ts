@@ -23,6 +23,8 @@ import { Settings } from "../services/Settings.ts"
 import { type SnapshotBegin, SnapshotFailed, Snapshotter, type SnapshotSource } from "../services/Snapshotter.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 
+/** Operations encoded at once: there may be a hundred thousand leases. */
+const pageOps = 2_000
 const pageRecords = 2_000
 const pageBytes = 4 * 1024 * 1024
 /** After a snapshot that failed. */
@@ -124,7 +126,10 @@ export const layer: Layer.Layer<
           yield* write(writer.header())
           const zstd = createZstdCompress(compressOptions)
           const body = Effect.gen(function* () {
-            yield* push(path, zstd, writer.records(source.ops.map((op, sub) => opRecord(facts, op, sub))))
+            for (let at = 0; at < source.ops.length; at += pageOps) {
+              const ops = source.ops.slice(at, at + pageOps)
+              yield* push(path, zstd, writer.records(ops.map((op, i) => opRecord(facts, op, at + i))))
+            }
             for (let done = false; !done;) {
               const page = yield* view.next(pageRecords, pageBytes)
               done = page.done

@@ -98,12 +98,13 @@ export const startNode = (world: World) =>
     return running
   })
 
-const asEffect = <A>(call: (reply: Reply<A>) => void): Effect.Effect<A, EtcdError> =>
+/** A call with a reply as an effect. */
+export const asEffect = <A>(call: (reply: Reply<A>) => void): Effect.Effect<A, EtcdError> =>
   Effect.callback<A, EtcdError>((resume) =>
     call({ succeed: (answer) => resume(Effect.succeed(answer)), fail: (error) => resume(Effect.fail(error)) })
   )
 
-const bytes = (text: string): Uint8Array => Buffer.from(text)
+export const bytes = (text: string): Uint8Array => Buffer.from(text)
 
 export const put = (key: string, value: string): Effect.Effect<PutResponse, EtcdError, Kv> =>
   Kv.use((kv) =>
@@ -115,7 +116,7 @@ export const put = (key: string, value: string): Effect.Effect<PutResponse, Etcd
     )
   )
 
-const rangeOf = (key: Uint8Array, rangeEnd: Uint8Array, revision: number, serializable: boolean) => ({
+export const rangeOf = (key: Uint8Array, rangeEnd: Uint8Array, revision: number, serializable: boolean) => ({
   key,
   rangeEnd,
   limit: 0,

@@ -38,9 +38,8 @@ export const watchStream =
       drained: () => {
         if (open) stream.drained()
       },
-      ended: () => {
-        if (close()) out.end(undefined)
-      },
+      // As in etcd: the events go on until the client cancels the call.
+      ended: nothing,
       closed: close
     }
   }

@@ -35,9 +35,10 @@ import { NodeStatus } from "../../src/services/NodeStatus.ts"
 import { rpcServices } from "../wire/reference.ts"
 import { ground, hubProbe, key, putOf, rangeOf, settings } from "./fakes.ts"
 
-const plain: CallContext = { identity: undefined, metadata: () => undefined }
+const plain: CallContext = { identity: undefined, commonName: undefined, metadata: () => undefined }
 const wantsLeader: CallContext = {
   identity: undefined,
+  commonName: undefined,
   metadata: (name) => (name === "hasleader" ? "true" : undefined)
 }
 
@@ -318,10 +319,12 @@ describe("ClientApiEtcd", () => {
       assert.deepStrictEqual(probe.requests, [{ kind: "create", create }, { kind: "progress" }])
       assert.strictEqual(probe.drained, 1)
       assert.deepInclude(decodeWatchResponse(messages[0]!), { watchId: 9n, created: true })
+      // A client that says nothing more still listens.
       stream.ended()
+      assert.deepStrictEqual([ends, probe.closed], [[], 0])
       stream.closed()
-      assert.deepStrictEqual(ends, [undefined])
-      assert.strictEqual(probe.closed, 1)
+      stream.closed()
+      assert.deepStrictEqual([ends, probe.closed], [[], 1])
     }).pipe(Effect.provide(world({ probe })))
   })
 

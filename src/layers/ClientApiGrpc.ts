@@ -9,12 +9,13 @@ import { HttpApi } from "../services/HttpApi.ts"
 import { Identity } from "../services/Identity.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
-import { Settings } from "../services/Settings.ts"
+import { Settings, type SettingsShape } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
+import { makeClientRequests } from "./clientapi/clientRequests.ts"
 import { makeGrpcMetrics } from "./clientapi/grpcMetrics.ts"
 import { makeGrpcServer } from "./clientapi/grpcServer.ts"
 import { makeHttp1 } from "./clientapi/http1.ts"
-import { listen } from "./clientapi/listener.ts"
+import { listen, type ListenerOptions } from "./clientapi/listener.ts"
 import { formatAddress } from "./clientapi/port.ts"
 
 /** What a gRPC message may have beyond the request limit, as in etcd. */
@@ -29,6 +30,14 @@ export interface ClientApiGrpcOptions {
   readonly stopMillis?: number
 }
 
+type Place = Pick<ListenerOptions, "bind" | "secure" | "reusePort">
+
+/** One port, or those that `--listen-client-urls` names. */
+const placesOf = ({ bind, etcd }: SettingsShape, secure: boolean): ReadonlyArray<Place> =>
+  etcd === undefined
+    ? [{ bind: bind.client, secure }]
+    : etcd.listenClient.map((url) => ({ bind: url.address, secure: url.secure, reusePort: etcd.reusePort }))
+
 export const layer = (
   options: ClientApiGrpcOptions = {}
 ): Layer.Layer<ClientListener, ListenFailed, ClientApi | HttpApi | Identity | Settings | Metrics | Supervisor | Log> =>
@@ -40,39 +49,56 @@ export const layer = (
       const settings = yield* Settings
       const supervisor = yield* Supervisor
       const log = yield* Log
+      const metrics = yield* Metrics
+      const counted = makeClientRequests(metrics)
       const stopMillis = options.stopMillis ?? 5_000
       const grpc = makeGrpcServer({
         methods: api.methods,
-        unary: api.unary,
-        stream: api.stream,
+        unary: (method, request, context, reply) => {
+          counted("unary", context)
+          api.unary(method, request, context, reply)
+        },
+        stream: (method, context, out) => {
+          counted("stream", context)
+          return api.stream(method, context, out)
+        },
         http: http.handle,
         maxReceiveBytes: settings.limits.maxRequestBytes + grpcOverheadBytes,
-        metrics: makeGrpcMetrics(yield* Metrics, yield* Clock.Clock),
+        metrics: makeGrpcMetrics(metrics, yield* Clock.Clock),
         trace: log.debugging
           ? (method, direction, bytes) => log.debug("stream_message", { component: "client", method, direction, bytes })
           : undefined,
         broken: (method, error) => supervisor.fail(`client api ${method}`, error)
       })
       const http1 = makeHttp1(http.handle)
-      const address = yield* listen({
-        name: "client",
-        bind: settings.bind.client,
-        role: "client",
-        identity: yield* Identity,
-        log,
-        connectionsMax: options.connectionsMax ?? 10_000,
-        firstBytesMillis: options.firstBytesMillis ?? 10_000,
-        stopMillis,
-        http2: grpc.take,
-        isQuiet: () => grpc.isQuiet() && http.isQuiet(),
-        http1: http1.take,
-        stop: () => {
-          grpc.stop(stopMillis)
-          http.stop()
-          http1.stop()
-        }
-      })
-      log.info("listening", { component: "client", address: formatAddress(address) })
-      return ClientListener.of({ address })
+      const identity = yield* Identity
+      let stopped = false
+      const open = (place: Place) =>
+        listen({
+          name: "client",
+          ...place,
+          role: "client",
+          identity,
+          log,
+          connectionsMax: options.connectionsMax ?? 10_000,
+          firstBytesMillis: options.firstBytesMillis ?? 10_000,
+          stopMillis,
+          http2: grpc.take,
+          isQuiet: () => grpc.isQuiet() && http.isQuiet(),
+          http1: http1.take,
+          stop: () => {
+            if (stopped) return
+            stopped = true
+            grpc.stop(stopMillis)
+            http.stop()
+            http1.stop()
+          }
+        }).pipe(
+          Effect.tap((address) =>
+            Effect.sync(() => log.info("listening", { component: "client", address: formatAddress(address) }))
+          )
+        )
+      const addresses = yield* Effect.forEach(placesOf(settings, identity.secure), open)
+      return ClientListener.of({ address: addresses[0]!, addresses })
     })
   )

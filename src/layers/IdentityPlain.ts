@@ -14,6 +14,7 @@ export const layer: Layer.Layer<Identity> = Layer.succeed(
     serverContext: none,
     serverOptions: none,
     clientOptions: none,
+    asksCertificate: none,
     check: () => ({ ok: false, reason: "this node runs without TLS" }),
     verify: Effect.void
   })

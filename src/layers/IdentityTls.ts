@@ -82,6 +82,7 @@ export const layerPolling = (
         serverContext: () => current.serverContext,
         serverOptions: () => current.serverOptions,
         clientOptions: () => current.clientOptions,
+        asksCertificate: () => true,
         check: (certificate, wanted) => identityOf(certificate.subjectaltname, clusterId, wanted),
         verify: Effect.asVoid(load)
       })

@@ -5,10 +5,16 @@
 import { Context } from "effect"
 import type { EtcdError } from "../core/wire/errors.ts"
 
-/** Who calls and with which metadata, as the transport found it. */
-export interface CallContext {
-  /** Name of the TLS identity (`netsy://{cluster}/client/{name}`); undefined in plain text. */
+/** Whose verified certificate a connection has shown. */
+export interface Caller {
+  /** Name of the TLS identity (`netsy://{cluster}/client/{name}`); undefined in plain text and in `netsy etcd`. */
   readonly identity: string | undefined
+  /** Common name of the certificate's subject; undefined where none was asked for. */
+  readonly commonName: string | undefined
+}
+
+/** Who calls and with which metadata, as the transport found it. */
+export interface CallContext extends Caller {
   readonly metadata: (name: string) => string | undefined
   /**
    * For unary calls that may wait long: the listener is called once when the call is over, answered or given up. At most

@@ -16,7 +16,8 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
 export class ClientListener extends Context.Service<
   ClientListener,
   {
-    /** As bound: the real port where the settings say 0. */
+    /** As bound: the real port where the settings say 0. The first where there are several. */
     readonly address: HostPort
+    readonly addresses: ReadonlyArray<HostPort>
   }
 >()("netsy/services/ClientListener") {}

@@ -18,20 +18,27 @@ export class CertificateInvalid extends Schema.TaggedError<CertificateInvalid>()
 export type Role = "client" | "peer"
 
 export type IdentityCheck =
-  | { readonly ok: true; readonly role: Role; readonly name: string }
+  | {
+      readonly ok: true
+      readonly role: Role
+      /** Undefined in `netsy etcd`, whose certificates have no such name. */
+      readonly name: string | undefined
+    }
   | { readonly ok: false; readonly reason: string }
 
 export class Identity extends Context.Service<
   Identity,
   {
-    /** False with `--insecure`: no TLS anywhere. */
+    /** False with `--insecure`: no TLS anywhere. In `netsy etcd` each address says whether it is secure. */
     readonly secure: boolean
     /** The newest server context (certificate, key, CA). Changes when the files do. Only when `secure`. */
-    readonly serverContext: () => SecureContext
-    readonly serverOptions: () => SecureContextOptions
+    readonly serverContext: (role?: Role) => SecureContext
+    readonly serverOptions: (role?: Role) => SecureContextOptions
+    /** Whoever connects in this role needs a certificate of the CA. Only when `secure`. */
+    readonly asksCertificate: (role: Role) => boolean
     /** Options for dialling peers (client certificate, CA). Only when `secure`. */
     readonly clientOptions: () => SecureContextOptions
-    /** First netsy URI SAN of a verified certificate, against the cluster id and the wanted role. */
+    /** Whether the holder of a verified certificate is let in: by its first netsy URI SAN, or by what etcd's flags say. */
     readonly check: (certificate: PeerCertificate, wanted: Role) => IdentityCheck
     /** Reads and checks the files now (start-up checks of 13.3). */
     readonly verify: Effect.Effect<void, CertificateInvalid>

@@ -60,6 +60,7 @@ export const plain: Layer.Layer<Identity> = Layer.succeed(
     serverContext: () => createSecureContext(),
     serverOptions: () => ({}),
     clientOptions: () => ({}),
+    asksCertificate: () => false,
     check: () => ({ ok: false, reason: "plain text" }),
     verify: Effect.void
   })
@@ -82,6 +83,7 @@ export const secure = (from: Certs): { readonly layer: Layer.Layer<Identity>; re
         serverContext: () => context,
         serverOptions: () => current,
         clientOptions: () => ({ ca: from.ca, ...from.peer }),
+        asksCertificate: () => true,
         check: (certificate, wanted) => {
           const found = /URI:netsy:\/\/([^/]+)\/([^/]+)\/([^/,]+)/.exec(certificate.subjectaltname ?? "")
           if (found?.[2] !== wanted) return { ok: false, reason: `role ${found?.[2]}, wanted ${wanted}` }

@@ -16,7 +16,7 @@ import {
   type StatusObject
 } from "@grpc/grpc-js"
 import { Code, type EtcdError, errors } from "../../core/wire/errors.ts"
-import type { CallContext, MethodKind, StreamIn, StreamOut, UnaryReply } from "../../services/ClientApi.ts"
+import type { CallContext, Caller, MethodKind, StreamIn, StreamOut, UnaryReply } from "../../services/ClientApi.ts"
 import type { MethodMetrics } from "./grpcMetrics.ts"
 import type { HttpHandler } from "./http1.ts"
 import { deadlineMillisMax, isOrdinary, unaryCall, type UnaryCallOptions } from "./unaryCalls.ts"
@@ -53,8 +53,8 @@ export interface GrpcOptions extends GrpcHandlers {
 }
 
 export interface GrpcServer {
-  /** `name`: whose certificate the connection showed; undefined in plain text. */
-  readonly take: (socket: Socket, name: string | undefined) => void
+  /** `caller`: whose certificate the connection showed; undefined when none was asked for. */
+  readonly take: (socket: Socket, caller: Caller | undefined) => void
   /** No call is under way. */
   readonly isQuiet: () => boolean
   /** No new calls; streams end as Unavailable; what is left after `graceMillis` is cut off. */
@@ -98,6 +98,8 @@ export const isEndless = (grpcTimeout: string | undefined): boolean => {
 const isGrpc = (headers: IncomingHttpHeaders): boolean =>
   headers["content-type"]?.startsWith("application/grpc") === true
 
+const nobody: Caller = { identity: undefined, commonName: undefined }
+
 const statusOf = (error: EtcdError) => ({ code: error.code, details: error.message })
 
 export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
@@ -105,7 +107,7 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
     Array.from(options.methods, ([method, kind]) => [method, options.metrics(method, kind)] as const)
   )
   /** Who is behind `host:port`, for the open connections that showed a certificate. */
-  const callers = new Map<string, { readonly name: string }>()
+  const callers = new Map<string, Caller>()
   /** Ends every open stream. */
   const liveStreams = new Set<(error: EtcdError) => void>()
   /** Ends every unary call that may wait long. */
@@ -113,7 +115,7 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
   let unaryUnderWay = 0
 
   const contextOf = (call: Call): CallContext => ({
-    identity: callers.get(call.getPeer())?.name,
+    ...(callers.get(call.getPeer()) ?? nobody),
     metadata: (name) => call.metadata.get(name)[0]?.toString(),
     // "cancelled" comes after every end, whoever caused it.
     onClosed: (listener) => {
@@ -283,17 +285,17 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
   // What grpc-js has no option for, reached in brackets because it is private there.
   Object.assign(server["commonServerOptions"], { streamResetBurst: resetsAtOnce, streamResetRate: resetsPerSecond })
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
-  const identity = (stream: ServerHttp2Stream): string | undefined => {
-    if (callers.size === 0) return undefined
+  const callerOf = (stream: ServerHttp2Stream): Caller => {
+    if (callers.size === 0) return nobody
     const socket = stream.session?.socket
-    return callers.get(`${socket?.remoteAddress}:${socket?.remotePort}`)?.name
+    return callers.get(`${socket?.remoteAddress}:${socket?.remotePort}`) ?? nobody
   }
   const ordinary = new Map(
     Array.from(options.methods)
       .filter(([, kind]) => kind === "unary")
       .map(([method]): [string, UnaryCallOptions] => [
         method,
-        { maxReceiveBytes: options.maxReceiveBytes, metrics: methodMetrics.get(method)!, identity, waiting, handle }
+        { maxReceiveBytes: options.maxReceiveBytes, metrics: methodMetrics.get(method)!, callerOf, waiting, handle }
       ])
   )
   for (const http2 of server["http2Servers"].keys()) {
@@ -312,10 +314,9 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
     })
   }
   return {
-    take: (socket, name) => {
-      if (name !== undefined) {
+    take: (socket, caller) => {
+      if (caller !== undefined) {
         const peer = `${socket.remoteAddress}:${socket.remotePort}`
-        const caller = { name }
         callers.set(peer, caller)
         socket.once("close", () => {
           if (callers.get(peer) === caller) callers.delete(peer)

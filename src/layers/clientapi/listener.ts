@@ -1,15 +1,16 @@
 /**
- * One TCP port with or without TLS: accepts, authenticates, finds out which protocol is spoken and hands the socket on.
+ * One TCP port or socket file with or without TLS: accepts, authenticates, finds out which protocol is spoken and hands the socket on.
  * Owns everything before the first request: limits on time and number of connections, certificates and their reload.
  */
 import { constants } from "node:crypto"
 import { createServer, type Socket } from "node:net"
 import { createServer as createTlsServer, type SecureContext, type Server as TlsServer, type TLSSocket } from "node:tls"
 import { Effect, type Scope } from "effect"
+import type { Caller } from "../../services/ClientApi.ts"
 import type { ListenFailed } from "../../services/ClientListener.ts"
 import type { Identity, Role } from "../../services/Identity.ts"
 import type { Log } from "../../services/Log.ts"
-import type { HostPort } from "../../services/Settings.ts"
+import type { HostPort, ListenAddress } from "../../services/Settings.ts"
 import { openPort } from "./port.ts"
 
 const keepAliveMillis = 30_000
@@ -17,7 +18,13 @@ const keepAliveMillis = 30_000
 export interface ListenerOptions {
   /** For messages: "client", "peer". */
   readonly name: string
-  readonly bind: HostPort
+  readonly bind: ListenAddress
+  /** TLS; absent: as the identity says. */
+  readonly secure?: boolean
+  /** Other processes may listen here too. */
+  readonly reusePort?: boolean
+  /** Nobody is asked for a certificate. */
+  readonly anonymous?: boolean
   /** Whose certificates are let in. */
   readonly role: Role
   readonly identity: Identity["Service"]
@@ -28,9 +35,9 @@ export interface ListenerOptions {
   readonly firstBytesMillis: number
   /** How long connections may take to finish when the scope closes. */
   readonly stopMillis: number
-  /** Takes a socket that speaks HTTP/2, with the name in its certificate (undefined in plain text). */
-  readonly http2: (socket: Socket, name: string | undefined) => void
-  readonly http1: (socket: Socket, name: string | undefined) => void
+  /** Takes a socket that speaks HTTP/2, with who has shown a certificate on it (undefined: none was asked for). */
+  readonly http2: (socket: Socket, caller: Caller | undefined) => void
+  readonly http1: (socket: Socket, caller: Caller | undefined) => void
   /** No call is under way: idle connections need not be waited for. Absent: each is given its time. */
   readonly isQuiet?: () => boolean
   /** Called when the port is closed: asks everything under way to come to an end. */
@@ -49,6 +56,23 @@ const quiet = (options: ListenerOptions): Effect.Effect<void> =>
     while (!isQuiet()) yield* Effect.sleep(quietPollMillis)
     yield* Effect.sleep(flushMillis)
   })
+
+let localPeers = 0
+
+/** Those who come through a socket file have no address; each gets one, because callers are told apart by it. */
+const giveAddress = (socket: Socket, from: Socket | undefined): void => {
+  if (socket.remoteAddress !== undefined) return
+  const port = from?.remotePort ?? (localPeers = (localPeers % Number.MAX_SAFE_INTEGER) + 1)
+  Object.defineProperty(socket, "remoteAddress", { value: "local" })
+  Object.defineProperty(socket, "remotePort", { value: port })
+}
+
+/** With several common names the last one counts, as in Go. */
+const commonNameOf = (socket: TLSSocket): string | undefined => {
+  const name: unknown = socket.getPeerCertificate().subject?.CN
+  const last: unknown = Array.isArray(name) ? name.at(-1) : name
+  return typeof last === "string" ? last : undefined
+}
 
 const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${socket.remotePort}`
 
@@ -115,6 +139,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<HostPort, Listen
     let whenIdle: (() => void) | undefined
 
     const accepted = (socket: Socket): void => {
+      if (bind.path !== undefined) giveAddress(socket, undefined)
       const peer = peerOf(socket)
       sockets.add(socket)
       early.set(peer, socket)
@@ -129,28 +154,33 @@ export const listen = (options: ListenerOptions): Effect.Effect<HostPort, Listen
       socket.setKeepAlive(true, keepAliveMillis)
     }
 
-    const take = (protocol: "http2" | "http1", socket: Socket, holder?: string): void => {
+    const take = (protocol: "http2" | "http1", socket: Socket, caller?: Caller): void => {
       early.delete(peerOf(socket))
-      options[protocol](socket, holder)
+      options[protocol](socket, caller)
     }
+    const isSecure = options.secure ?? identity.secure
+    const asks = isSecure && options.anonymous !== true && identity.asksCertificate(options.role)
 
     const authenticated = (socket: TLSSocket): void => {
+      if (bind.path !== undefined) giveAddress(socket, (socket as unknown as { readonly _parent?: Socket })._parent)
       const peer = peerOf(socket)
       socket.on("error", (error) => log.debug("connection_error", { component: name, peer, error: error.message }))
       const refuse = (reason: string): void => {
         log.warn("connection_refused", { component: name, peer, reason })
         socket.destroy()
       }
+      const protocol = socket.alpnProtocol === "h2" ? "http2" : "http1"
+      if (!asks) return take(protocol, socket)
       if (!socket.authorized) {
         const reason = Object.keys(socket.getPeerCertificate()).length === 0 ? "no client certificate" : undefined
         return refuse(reason ?? `client certificate: ${String(socket.authorizationError)}`)
       }
       const checked = identity.check(socket.getPeerCertificate(), options.role)
       if (!checked.ok) return refuse(checked.reason)
-      take(socket.alpnProtocol === "h2" ? "http2" : "http1", socket, checked.name)
+      take(protocol, socket, { identity: checked.name, commonName: commonNameOf(socket) })
     }
 
-    const secure = identity.secure ? makeTls(options, authenticated) : undefined
+    const secure = isSecure ? makeTls(options, asks, authenticated) : undefined
     const server = createServer({ allowHalfOpen: secure === undefined, noDelay: true }, (socket) => {
       accepted(socket)
       if (secure === undefined) sniff(socket, options, take)
@@ -165,7 +195,7 @@ export const listen = (options: ListenerOptions): Effect.Effect<HostPort, Listen
       })
     )
 
-    const address = yield* openPort(server, name, bind)
+    const address = yield* openPort(server, name, bind, options.reusePort)
     yield* Effect.addFinalizer(() =>
       Effect.callback<void>((resume) => {
         whenIdle = () => resume(Effect.void)
@@ -187,19 +217,23 @@ export const listen = (options: ListenerOptions): Effect.Effect<HostPort, Listen
     return address
   })
 
-/** TLS 1.3 with a required client certificate. The newest certificate files hold for every new connection. */
-const makeTls = (options: ListenerOptions, authenticated: (socket: TLSSocket) => void): ((socket: Socket) => void) => {
-  const { identity, log, name } = options
+/** TLS 1.3 unless the identity says something else. The newest certificate files hold for every new connection. */
+const makeTls = (
+  options: ListenerOptions,
+  asks: boolean,
+  authenticated: (socket: TLSSocket) => void
+): ((socket: Socket) => void) => {
+  const { identity, log, name, role } = options
   const settings = () => ({
-    ...identity.serverOptions(),
     minVersion: "TLSv1.3" as const,
+    ...identity.serverOptions(role),
     // A resumed session would carry the certificate check of long ago.
     secureOptions: constants.SSL_OP_NO_TICKET
   })
   const server: TlsServer = createTlsServer({
     ...settings(),
     ALPNProtocols: ["h2", "http/1.1"],
-    requestCert: true,
+    requestCert: asks,
     // Node closes such connections without a word; `authenticated` does the same and says why.
     rejectUnauthorized: false,
     handshakeTimeout: options.firstBytesMillis
@@ -214,9 +248,9 @@ const makeTls = (options: ListenerOptions, authenticated: (socket: TLSSocket) =>
     write("connection_refused", { component: name, peer: peerOf(socket), reason })
     socket.destroy()
   })
-  let context: SecureContext = identity.serverContext()
+  let context: SecureContext = identity.serverContext(role)
   return (socket) => {
-    const newest = identity.serverContext()
+    const newest = identity.serverContext(role)
     if (newest !== context) {
       server.setSecureContext(settings())
       context = newest

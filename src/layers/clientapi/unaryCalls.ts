@@ -7,7 +7,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2"
 import { clearTimeout, setTimeout } from "node:timers"
 import { Code, type EtcdError, etcdError } from "../../core/wire/errors.ts"
-import type { CallContext, UnaryReply } from "../../services/ClientApi.ts"
+import type { CallContext, Caller, UnaryReply } from "../../services/ClientApi.ts"
 import type { MethodMetrics } from "./grpcMetrics.ts"
 
 /** The longest time a timer can be set to: 24 days. */
@@ -45,7 +45,7 @@ const ignore = (): void => {}
 export interface UnaryCallOptions {
   readonly maxReceiveBytes: number
   readonly metrics: MethodMetrics
-  readonly identity: (stream: ServerHttp2Stream) => string | undefined
+  readonly callerOf: (stream: ServerHttp2Stream) => Caller
   /** How to fail the calls whose handlers want to know their end: those that may wait long. */
   readonly waiting: Set<(error: EtcdError) => void>
   /** Called once, when the request is complete. */
@@ -140,7 +140,10 @@ export const unaryCall = (
 
   const context: CallContext = {
     get identity() {
-      return options.identity(stream)
+      return options.callerOf(stream).identity
+    },
+    get commonName() {
+      return options.callerOf(stream).commonName
     },
     metadata: (name) => metadataValue(headers, name),
     onClosed: (listener) => {

@@ -1,6 +1,6 @@
 /** What a gateway call carries besides its message: headers that become metadata, and its deadline. */
 import type { CallContext } from "../../services/ClientApi.ts"
-import type { HttpRequest } from "../../services/HttpApi.ts"
+import type { HttpRequest, HttpResponse } from "../../services/HttpApi.ts"
 
 const prefix = "grpc-metadata-"
 
@@ -8,12 +8,17 @@ const prefix = "grpc-metadata-"
 const plainNames = new Set(["authorization", "token"])
 
 /** A certificate says nothing here: through etcd's gateway only a token names a user. */
-export const contextOf = (request: HttpRequest): CallContext => ({
+export const contextOf = (request: HttpRequest, response: HttpResponse): CallContext => ({
   identity: undefined,
+  commonName: undefined,
   metadata: (name) => {
     const wanted = name.toLowerCase()
     const found = request.headers[prefix + wanted] ?? (plainNames.has(wanted) ? request.headers[wanted] : undefined)
     return Array.isArray(found) ? found[0] : found
+  },
+  onClosed: (listener) => {
+    if (response.destroyed) listener()
+    else response.once("close", listener)
   }
 })
 

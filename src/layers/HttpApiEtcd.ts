@@ -2,6 +2,7 @@
 import { Clock, Effect, Layer } from "effect"
 import { etcdCatalog } from "../core/metrics/etcdCatalog.ts"
 import { Code, etcdError } from "../core/wire/errors.ts"
+import { Alarms } from "../services/Alarms.ts"
 import { ClientApi } from "../services/ClientApi.ts"
 import { HttpApi, type HttpRequest, type HttpResponse } from "../services/HttpApi.ts"
 import { Kv } from "../services/Kv.ts"
@@ -9,6 +10,7 @@ import { Metrics } from "../services/Metrics.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
+import { makeClientRequests } from "./clientapi/clientRequests.ts"
 import { makeGrpcMetrics, type MethodMetrics } from "./clientapi/grpcMetrics.ts"
 import { makeAccess } from "./httpapi/access.ts"
 import { closing, sendText } from "./httpapi/answers.ts"
@@ -19,7 +21,6 @@ import { makeProbes } from "./httpapi/probes.ts"
 const overheadBytes = 512 * 1024
 
 export interface HttpApiOptions {
-  readonly alarms?: () => ReadonlyArray<{ readonly alarm: number }>
   /** Time for the body of a unary request. Default 60,000. */
   readonly bodyMillisMax?: number
 }
@@ -31,7 +32,7 @@ const notFound = (request: HttpRequest, response: HttpResponse): void =>
 
 export const layer = (
   options: HttpApiOptions = {}
-): Layer.Layer<HttpApi, never, ClientApi | Kv | NodeStatus | Settings | Metrics | Supervisor> =>
+): Layer.Layer<HttpApi, never, ClientApi | Alarms | Kv | NodeStatus | Settings | Metrics | Supervisor> =>
   Layer.effect(
     HttpApi,
     Effect.gen(function* () {
@@ -59,6 +60,7 @@ export const layer = (
           byMethod.set(method, made)
           return made
         },
+        counted: makeClientRequests(metrics),
         // Watches go on in etcd when the client has closed its half; its other streams end.
         outlivesRequest: (method) => method === "/etcdserverpb.Watch/Watch",
         guarded: (method, fail, body) => {
@@ -74,7 +76,7 @@ export const layer = (
         kv: yield* Kv,
         status: yield* NodeStatus,
         metrics,
-        alarms: options.alarms ?? (() => []),
+        alarms: (yield* Alarms).active,
         healthChecked: (ok) => (ok ? healthSuccess : healthFailures).inc(),
         broken: (path, cause) => supervisor.fail(`http ${path}`, cause)
       })

@@ -13,6 +13,7 @@ import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
 import * as CompactorLocal from "../layers/CompactorLocal.ts"
 import * as ElectionHttp from "../layers/ElectionHttp.ts"
 import * as ElectorBucket from "../layers/ElectorBucket.ts"
+import * as EtcdMetrics from "../layers/EtcdMetrics.ts"
 import * as HealthHttp from "../layers/HealthHttp.ts"
 import * as HeartbeatLocal from "../layers/HeartbeatLocal.ts"
 import * as HistoryBucket from "../layers/HistoryBucket.ts"
@@ -21,6 +22,7 @@ import * as IdentityPlain from "../layers/IdentityPlain.ts"
 import * as IdentityTls from "../layers/IdentityTls.ts"
 import * as KvPrimary from "../layers/KvPrimary.ts"
 import * as LeadershipElector from "../layers/LeadershipElector.ts"
+import * as LocalStoreMetered from "../layers/LocalStoreMetered.ts"
 import * as LocalStoreSqlite from "../layers/LocalStoreSqlite.ts"
 import * as LogStderr from "../layers/LogStderr.ts"
 import * as MembershipBucket from "../layers/MembershipBucket.ts"
@@ -58,7 +60,7 @@ const leaseOf = (settings: SettingsShape): number =>
 
 /** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
 export const node = (settings: SettingsShape) =>
-  Layer.mergeAll(StateMetrics.layer, HeartbeatLocal.layer, QuotaLocal.layer).pipe(
+  Layer.mergeAll(StateMetrics.layer, EtcdMetrics.layer, HeartbeatLocal.layer, QuotaLocal.layer).pipe(
     Layer.provideMerge(Layer.mergeAll(KvPrimary.layer, AlarmsPrimary.layer, AccessOpen.layer)),
     Layer.provideMerge(ReplicatedStatePrimary.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
@@ -81,7 +83,7 @@ const loaded = Layer.effectDiscard(NodeStatus.use((status) => Effect.sync(status
 const stores = (settings: SettingsShape) =>
   Layer.mergeAll(
     ObjectStoreMetered.layer.pipe(Layer.provide(objectStore(settings))),
-    LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") })
+    LocalStoreMetered.layer.pipe(Layer.provide(LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") })))
   )
 
 /** The embeddable whole: no socket is opened. */

@@ -16,12 +16,13 @@ import {
 import { RangeSteps } from "../../core/wire/codec/rangeSteps.ts"
 import { decodeTxnRequest, encodeTxnResponse } from "../../core/wire/codec/txn.ts"
 import { errors } from "../../core/wire/errors.ts"
-import type { RangeRequest, RangeResponse } from "../../core/wire/messages.ts"
+import type { RangeRequest, RangeResponse, TxnResponse } from "../../core/wire/messages.ts"
 import type { Access } from "../../services/Access.ts"
 import type { UnaryReply } from "../../services/ClientApi.ts"
 import type { Kv } from "../../services/Kv.ts"
 import type { Metrics } from "../../services/Metrics.ts"
 import type { Quota } from "../../services/Quota.ts"
+import { makeKeyCounts } from "./clientRequests.ts"
 import { type Method, type UnaryMethod, unaryMethod } from "./method.ts"
 
 /** A big answer is encoded bit by bit, so that the others are not kept waiting. */
@@ -71,6 +72,7 @@ export interface KvOptions {
 export const kvMethods = (options: KvOptions): ReadonlyMap<string, UnaryMethod> => {
   const { access, clock, kv, maxRequestBytes, maxTxnOps, metrics, quota } = options
   const timer = makeTimer(metrics, clock)
+  const counts = makeKeyCounts(metrics)
 
   /** Counts and times the method; a write must not be too large. */
   const timed = <Request, Response>(
@@ -80,6 +82,7 @@ export const kvMethods = (options: KvOptions): ReadonlyMap<string, UnaryMethod> 
     method: Method<Request, Response>
   ): readonly [string, UnaryMethod] => {
     const begin = timer(kind)
+    const operations = counts.single(kind)
     const run = unaryMethod(access, method)
     return [
       `/etcdserverpb.KV/${rpc}`,
@@ -93,6 +96,7 @@ export const kvMethods = (options: KvOptions): ReadonlyMap<string, UnaryMethod> 
         run(request, context, {
           succeed: (bytes) => {
             done("success")
+            operations?.inc()
             reply.succeed(bytes)
           },
           fail
@@ -131,7 +135,10 @@ export const kvMethods = (options: KvOptions): ReadonlyMap<string, UnaryMethod> 
     }),
     timed("Txn", "txn", true, {
       request: { name: "TxnRequest", decode: decodeTxnRequest },
-      encode: encodeTxnResponse,
+      encode: (response: TxnResponse) => {
+        counts.txn(response)
+        return encodeTxnResponse(response)
+      },
       check: (request) => checkTxn(request, { maxTxnOps }),
       allow: (a, caller, request) => a.txn(caller, request),
       call: (request, reply) => {

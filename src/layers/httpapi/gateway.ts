@@ -4,7 +4,7 @@
  */
 import { rpcs } from "../../core/json/descriptor.ts"
 import { Code, type EtcdError, errors, etcdError } from "../../core/wire/errors.ts"
-import type { ClientApi } from "../../services/ClientApi.ts"
+import type { CallContext, ClientApi } from "../../services/ClientApi.ts"
 import type { HttpRequest, HttpResponse } from "../../services/HttpApi.ts"
 import type { MethodMetrics } from "../clientapi/grpcMetrics.ts"
 import { closing, sendError } from "./answers.ts"
@@ -19,6 +19,7 @@ export interface GatewayOptions extends Pick<ClientApi["Service"], "methods" | "
   /** Of a body, or of one message in the body of a stream. */
   readonly body: BodyLimits
   readonly metrics: (method: string) => MethodMetrics
+  readonly counted: (type: "unary" | "stream", context: CallContext) => void
   /** Does the stream go on when the request has been read to its end? */
   readonly outlivesRequest: (method: string) => boolean
   /** Runs the body; what it throws is a programming error, which fails the call. */

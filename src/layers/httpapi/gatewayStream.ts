@@ -120,8 +120,10 @@ export const gatewayStream = (call: StreamCall): ((error: EtcdError) => void) =>
   if (millis !== undefined) {
     timer = setTimeout(() => end(etcdError(Code.DeadlineExceeded, "context deadline exceeded")), millis)
   }
+  const context = contextOf(request, response)
+  options.counted("stream", context)
   guarded(() => {
-    stream = options.stream(method, contextOf(request), out)
+    stream = options.stream(method, context, out)
   })
   request.on("data", take)
   return end

@@ -53,7 +53,9 @@ export const gatewayUnary = ({ method, options, over, request, response, rpc }: 
   }
   const call = (message: Uint8Array): void => {
     metrics.received(message.length)
-    options.guarded(method, fail, () => options.unary(method, message, contextOf(request), { succeed, fail }))
+    const context = contextOf(request, response)
+    options.counted("unary", context)
+    options.guarded(method, fail, () => options.unary(method, message, context, { succeed, fail }))
   }
 
   response.once("close", () => finish(Code.Canceled))

@@ -257,6 +257,8 @@ describe("a Txn", () => {
     fails([range("a", "", { revision: 3 })], errors.futureRevision)
     fails([put("c", "", { lease: 9n })], errors.leaseNotFound)
     fails([put("c", "", { ignoreValue: true })], errors.keyNotFound)
+    // Inside a Txn the key is looked for before the lease; a plain put does it the other way round.
+    fails([put("c", "", { ignoreValue: true, lease: 9n })], errors.keyNotFound)
     store.scheduleCompact(2)
     fails([range("a", "", { revision: 1 })], errors.compacted)
   })

@@ -139,9 +139,9 @@ const checkModel = (model: Model, request: TxnRequest, path: Path): EtcdError | 
       if (op.range.revision > model.head) return errors.futureRevision
       if (op.range.revision !== 0 && op.range.revision < model.compacted) return errors.compacted
     } else if (op.kind === "put") {
-      if (op.put.lease !== 0n && op.put.lease !== 1n) return errors.leaseNotFound
       if ((op.put.ignoreLease || op.put.ignoreValue) && !liveRow(model, op.put.key, model.head))
         return errors.keyNotFound
+      if (op.put.lease !== 0n && op.put.lease !== 1n) return errors.leaseNotFound
     }
   }
   return undefined

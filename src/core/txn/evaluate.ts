@@ -68,15 +68,25 @@ const assertNext = (store: MvccStore, context: WriteContext): void =>
   )
 
 /** Rules P1 and P2, the part that depends on the state. */
-export const refusePut = (
+const leaseMissing = (request: PutRequest, context: Pick<WriteContext, "leaseExists">): EtcdError | undefined =>
+  request.lease !== 0n && !context.leaseExists(request.lease) ? errors.leaseNotFound : undefined
+
+const keyMissing = (request: PutRequest, current: Version | undefined): EtcdError | undefined =>
+  (request.ignoreValue || request.ignoreLease) && current === undefined ? errors.keyNotFound : undefined
+
+/** A plain put looks for the lease first. */
+const refusePut = (
   request: PutRequest,
   current: Version | undefined,
   context: Pick<WriteContext, "leaseExists">
-): EtcdError | undefined => {
-  if (request.lease !== 0n && !context.leaseExists(request.lease)) return errors.leaseNotFound
-  if ((request.ignoreValue || request.ignoreLease) && current === undefined) return errors.keyNotFound
-  return undefined
-}
+): EtcdError | undefined => leaseMissing(request, context) ?? keyMissing(request, current)
+
+/** A put in a Txn looks for the key first. */
+export const refusePutInTxn = (
+  request: PutRequest,
+  current: Version | undefined,
+  context: Pick<WriteContext, "leaseExists">
+): EtcdError | undefined => keyMissing(request, current) ?? leaseMissing(request, context)
 
 export const previous = (wanted: boolean, current: Version | undefined): KeyValue | undefined =>
   wanted && current !== undefined ? wholeKeyValue(current) : undefined

@@ -19,7 +19,7 @@ import type {
   TxnResponse
 } from "../wire/messages.ts"
 import { takenBranch, takenPath } from "./compare.ts"
-import { deleteRange, previous, putRecord, refusePut, type WriteContext, type Written } from "./evaluate.ts"
+import { deleteRange, previous, putRecord, refusePutInTxn, type WriteContext, type Written } from "./evaluate.ts"
 
 /** A range inside a Txn whose response waits for cold values. */
 interface Unfinished {
@@ -151,7 +151,7 @@ class Execution {
     assert(this.#context !== undefined, "a read-only Txn puts nothing")
     const needed = request.ignoreValue || request.ignoreLease
     const current = needed ? this.#store.liveAt(keyString(request.key), this.#begin) : undefined
-    return refusePut(request, current, this.#context)
+    return refusePutInTxn(request, current, this.#context)
   }
 
   #execute(request: TxnRequest, header: ResponseHeader | undefined): TxnResponse | EtcdError {
@@ -207,7 +207,7 @@ class Execution {
     if (this.#deletes || this.#puts?.has(key) === true) this.#flush()
     const current = this.#store.liveAt(key, this.#store.headRevision)
     // Only what rule T4 lets through, a delete of this key before, can make this fail after the check.
-    const refused = refusePut(request, current, context)
+    const refused = refusePutInTxn(request, current, context)
     if (refused !== undefined) return refused
     this.#records.push(putRecord(request, current, this.#records.length, context))
     this.#puts ??= new Set()

@@ -7,6 +7,7 @@ import { Effect, Layer } from "effect"
 import { defaultStoreLeaseMillis } from "../core/election/arbiter.ts"
 import * as AccessOpen from "../layers/AccessOpen.ts"
 import * as AlarmsPrimary from "../layers/AlarmsPrimary.ts"
+import * as AutoCompactorClock from "../layers/AutoCompactorClock.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
@@ -60,7 +61,13 @@ const leaseOf = (settings: SettingsShape): number =>
 
 /** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
 export const node = (settings: SettingsShape) =>
-  Layer.mergeAll(StateMetrics.layer, EtcdMetrics.layer, HeartbeatLocal.layer, QuotaLocal.layer).pipe(
+  Layer.mergeAll(
+    StateMetrics.layer,
+    EtcdMetrics.layer,
+    HeartbeatLocal.layer,
+    QuotaLocal.layer,
+    AutoCompactorClock.layer
+  ).pipe(
     Layer.provideMerge(Layer.mergeAll(KvPrimary.layer, AlarmsPrimary.layer, AccessOpen.layer)),
     Layer.provideMerge(ReplicatedStatePrimary.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
@@ -83,7 +90,11 @@ const loaded = Layer.effectDiscard(NodeStatus.use((status) => Effect.sync(status
 const stores = (settings: SettingsShape) =>
   Layer.mergeAll(
     ObjectStoreMetered.layer.pipe(Layer.provide(objectStore(settings))),
-    LocalStoreMetered.layer.pipe(Layer.provide(LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3") })))
+    LocalStoreMetered.layer.pipe(
+      Layer.provide(
+        LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3"), compaction: settings.compaction })
+      )
+    )
   )
 
 /** The embeddable whole: no socket is opened. */

@@ -65,8 +65,9 @@ test-kill: ## The durability test in full: 30 kills under load
 	@scripts/dev/check-packages.sh
 	@NETSY_KILL_ROUNDS=30 $(VITEST) test/kill $(ARGS)
 
-fuzz: ## The random walk of whole nodes for a while: make fuzz SECONDS=600 NETSY_SEED=1
-	@NETSY_WALK_SECONDS=$(or $(SECONDS),600) $(VITEST) test/node/Walk.test.ts $(ARGS)
+fuzz: ## Random input for every decoder, and the random walk of whole nodes: make fuzz SECONDS=60 NETSY_SEED=1
+	@NETSY_FUZZ_SECONDS=$(or $(SECONDS),60) NETSY_WALK_SECONDS=$(or $(SECONDS),60) $(VITEST) test/fuzz test/node/Walk.test.ts $(ARGS)
+	@echo "Again: make fuzz SECONDS=$(or $(SECONDS),60) NETSY_SEED=$(or $(NETSY_SEED),1)"
 
 bench: ## Throughput and latency; the figures are in docs/benchmarks.md
 	@$(RUN) node --disable-warning=ExperimentalWarning src/programs/bench.ts $(ARGS)

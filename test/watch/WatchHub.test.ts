@@ -171,7 +171,7 @@ describe("watch ids", () => {
       const { receiver, stream, watchHub } = yield* begun(world)
       stream.request(create({ key: bytes("b"), rangeEnd: bytes("b") }))
       stream.request(create({ key: bytes("b"), rangeEnd: bytes("a") }))
-      stream.request(create({ key: bytes("b"), startRevision: -1 }))
+      stream.request(create({ key: bytes("b"), rangeEnd: bytes("a"), startRevision: -1 }))
       assert.deepStrictEqual(
         receiver.messages.map(({ canceled, cancelReason, compactRevision, created, watchId }) => [
           watchId,
@@ -277,6 +277,20 @@ describe("a watch from an old revision", () => {
           [5n, true, 7, ""]
         )
         assert.strictEqual(canceled!.header!.revision, 0)
+        // The id stays in use until the client cancels it too.
+        const sent = receiver.messages.length
+        stream.request(create({ ...everything, watchId: 5n }))
+        stream.request({ kind: "cancel", watchId: 5n })
+        stream.request({ kind: "cancel", watchId: 5n })
+        stream.request(create({ key: bytes("none"), watchId: 5n }))
+        assert.deepStrictEqual(
+          receiver.messages.slice(sent).map((one) => [one.watchId, one.created, one.canceled, one.cancelReason]),
+          [
+            [-1n, true, true, "mvcc: duplicate watch ID provided on the WatchStream"],
+            [5n, false, true, ""],
+            [5n, true, false, ""]
+          ]
+        )
         assert.deepStrictEqual(events(receiver.messages), [
           "put k2=v7@7",
           "put k3=v8@8 was v3@3",

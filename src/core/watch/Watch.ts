@@ -56,6 +56,8 @@ export class Stream {
   readonly behind = new Set<Watch>()
   /** Those of `watches` that asked for progress notifications. */
   readonly notified = new Set<Watch>()
+  /** Ids of watches that a compaction ended: they stay in use until the client cancels them too. */
+  readonly compacted = new Set<bigint>()
   /** Requests from before the store was loaded; they are taken up when it is. */
   early: Array<WatchRequest> = []
   closed = false
@@ -67,9 +69,13 @@ export class Stream {
     this.outbox = new Outbox(sink)
   }
 
+  isTaken(id: bigint): boolean {
+    return this.watches.has(id) || this.compacted.has(id)
+  }
+
   /** Rule W2: 0, 1, 2 … without the ids in use. */
   chooseId(): bigint {
-    while (this.watches.has(this.#nextId)) this.#nextId++
+    while (this.isTaken(this.#nextId)) this.#nextId++
     return this.#nextId++
   }
 }

@@ -232,10 +232,10 @@ export class Watches {
   }
 
   #create(stream: Stream, request: WatchCreateRequest): void {
+    if (request.startRevision < 0) return this.#refuse(stream, errors.compacted.message)
     const range = watchedRange(request.key, request.rangeEnd)
     if (range === undefined) return this.#refuse(stream, "mvcc: watcher range is empty")
-    if (request.startRevision < 0) return this.#refuse(stream, errors.compacted.message)
-    if (request.watchId !== 0n && stream.watches.has(request.watchId)) {
+    if (request.watchId !== 0n && stream.isTaken(request.watchId)) {
       return this.#refuse(stream, "mvcc: duplicate watch ID provided on the WatchStream")
     }
     const id = request.watchId === 0n ? stream.chooseId() : request.watchId
@@ -264,8 +264,8 @@ export class Watches {
   /** Rule W13. */
   #cancel(stream: Stream, id: bigint): void {
     const watch = stream.watches.get(id)
-    if (watch === undefined) return
-    this.#end(watch)
+    if (watch !== undefined) this.#end(watch)
+    else if (!stream.compacted.delete(id)) return
     stream.outbox.push(responseOf(this.#options.header(this.#revision), id, { canceled: true }))
   }
 
@@ -314,6 +314,7 @@ export class Watches {
   /** Rule W6: revision 0 in the header and no reason. */
   #endCompacted(watch: Watch): void {
     this.#end(watch)
+    watch.stream.compacted.add(watch.id)
     const header = this.#options.header(0)
     watch.stream.outbox.push(responseOf(header, watch.id, { canceled: true, compactRevision: this.#floor }))
   }

@@ -232,6 +232,7 @@ export const layer: Layer.Layer<
 
     yield* supervisor.spawn("cold-reader", coldReader)
     yield* replicator.start(machine)
+    yield* Effect.addFinalizer(() => snapshotter.takeAtStop)
 
     return ReplicatedState.of({
       store,

@@ -12,7 +12,7 @@ import { chunkKey, chunksPrefix, indexOfKey, snapshotKey, snapshotsPrefix } from
 import { SnapshotWriter } from "../core/datafile/writer.ts"
 import { opRecord } from "../core/log/entry.ts"
 import type { LogRecord } from "../core/log/record.ts"
-import { cleanup, due, type Kept } from "../core/snapshot/rules.ts"
+import { cleanup, due, dueAtStop, type Kept } from "../core/snapshot/rules.ts"
 import { compressOptions } from "./datafile/zstd.ts"
 import { LocalStore } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
@@ -27,6 +27,8 @@ import { Supervisor } from "../services/Supervisor.ts"
 const pageOps = 2_000
 const pageRecords = 2_000
 const pageBytes = 4 * 1024 * 1024
+/** A stop is not held up for longer. */
+const atStopMillis = 5_000
 /** After a snapshot that failed. */
 const retryMillis = 5_000
 
@@ -317,6 +319,15 @@ export const layer: Layer.Layer<
         const now = clock.currentTimeMillisUnsafe()
         if (due(thresholds, { last, index, recordBytes, chunkBytes, nowMillis: now }) !== undefined) wake.openUnsafe()
       },
+      takeAtStop: Effect.suspend(() => {
+        const since = { last, index, recordBytes, chunkBytes, nowMillis: clock.currentTimeMillisUnsafe() }
+        if (begun === undefined || !reign.mayAcknowledge() || !dueAtStop(since)) return Effect.void
+        return takeFrom(begun.source()).pipe(
+          Effect.timeout(atStopMillis),
+          Effect.catch((error) => Effect.sync(() => log.warn("snapshot_failed", { index, error: error.message }))),
+          Effect.asVoid
+        )
+      }),
       take: Effect.suspend(() =>
         begun === undefined
           ? Effect.fail(new SnapshotFailed({ path: settings.dataDir, reason: "this node is not Active" }))

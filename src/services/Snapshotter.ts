@@ -41,6 +41,11 @@ export class Snapshotter extends Context.Service<
     readonly begin: (options: SnapshotBegin) => void
     /** A batch was committed up to `index`; `bytes` of records. Synchronous, cheap. */
     readonly committed: (index: number, bytes: number) => void
+    /**
+     * The node stops and nothing more is committed: takes one, within a limit of time, when the next start would have many
+     * chunks to read. Never fails: what could not be taken is in the chunks.
+     */
+    readonly takeAtStop: Effect.Effect<void>
     /** Takes one now and returns its key; used by tests and operators. */
     readonly take: Effect.Effect<string, SnapshotFailed | LocalStoreFailed | ObjectStoreError>
   }

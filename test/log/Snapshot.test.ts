@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { cleanup, due } from "../../src/core/snapshot/rules.ts"
+import { cleanup, due, dueAtStop } from "../../src/core/snapshot/rules.ts"
 
 const off = { records: undefined, sizeMib: undefined, ageMinutes: undefined }
 const since = {
@@ -24,6 +24,16 @@ describe("a snapshot is due", () => {
     assert.strictEqual(due({ ...off, ageMinutes: 5 }, { ...since, last: undefined }), "first_snapshot")
     assert.strictEqual(due({ ...off, ageMinutes: 5 }, { ...since, chunkBytes: 0, nowMillis: 300_000 }), "age")
     assert.strictEqual(due({ ...off, ageMinutes: 5 }, { ...since, nowMillis: 299_999 }), undefined)
+  })
+
+  it("at a clean stop when many entries lie behind the last one, unless it is much bigger than they are", () => {
+    const first = { last: undefined, index: 600, recordBytes: 1, chunkBytes: 1_000, nowMillis: 0 }
+    const last = { index: 50, bytes: 2_000, atMillis: 0 }
+    assert.isTrue(dueAtStop(first))
+    assert.isFalse(dueAtStop({ ...first, index: 499 }))
+    assert.isTrue(dueAtStop({ ...first, last }))
+    assert.isFalse(dueAtStop({ ...first, last: { ...last, index: 101 } }))
+    assert.isFalse(dueAtStop({ ...first, last: { ...last, bytes: 2_001 } }))
   })
 
   it("never twice for the same index", () => {

@@ -45,6 +45,13 @@ export const due = (thresholds: Thresholds, since: SinceLast): Reason | undefine
   return last === undefined || tooOld || since.chunkBytes * 2 >= last.bytes ? asked : undefined
 }
 
+/** So many entries behind the last snapshot may be so many chunks, and the next start reads each of them. */
+const atStopEntries = 500
+
+/** Whether a clean stop takes one: by the same rule of half its bytes, without asking a threshold. */
+export const dueAtStop = ({ chunkBytes, index, last }: SinceLast): boolean =>
+  index - (last?.index ?? 0) >= atStopEntries && (last === undefined || chunkBytes * 2 >= last.bytes)
+
 export interface Kept {
   readonly index: number
   readonly atMillis: number

@@ -5,10 +5,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import * as LocalStoreSqlite from "../../src/layers/LocalStoreSqlite.ts"
 import { LocalStore } from "../../src/services/LocalStore.ts"
-import { puts, recordsOf, show } from "./records.ts"
+import { viewed } from "./lives.ts"
+import { puts, recordsOf, show, stateRecords } from "./records.ts"
 import { temporaryFile } from "./tempDisk.ts"
+import { entryAt, kept, stateAt } from "./versions.ts"
 
 const appender = fileURLToPath(new URL("./appender.ts", import.meta.url))
+const compacter = fileURLToPath(new URL("./compacter.ts", import.meta.url))
 
 interface Ended {
   readonly output: string
@@ -51,6 +54,50 @@ describe("LocalStoreSqlite and its process", () => {
           assert.isAtLeast(found.last.index, last)
           const expected = recordsOf(puts(1, found.last.index, 1, "x".repeat(1000)))
           assert.deepStrictEqual(show(recordsOf(entries)), show(expected))
+        }
+      }),
+    60_000
+  )
+
+  it.effect(
+    "SIGKILL in the middle of a compaction or of giving space back loses nothing that the floor keeps",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* temporaryFile
+        let before = 0
+        for (const [round, lines] of [5, 6, 7, 8, 9].entries()) {
+          const { output } = yield* run(process.execPath, [compacter, path], (text) => text.split("\n").length > lines)
+          const numbers = (word: string) =>
+            [...output.matchAll(new RegExp(`^${word} (\\d+)$`, "gm"))].map((m) => Number(m[1]))
+          const compacted = numbers("compacted").at(-1) ?? before
+          before = compacted
+          yield* Effect.gen(function* () {
+            const store = yield* LocalStore
+            const { firstIndex, floor, last, setAside, starts } = store.opened
+            assert.strictEqual(setAside, undefined)
+            assert.strictEqual(starts, 2 * round + 2)
+            assert.isAtLeast(last.index, numbers("durable").at(-1) ?? 0)
+            assert.isAtLeast(floor, entryAt(compacted, 1).revision)
+            const indexes = (yield* store.entries(firstIndex, 1e6, 1e9)).map(({ index }) => index)
+            assert.deepStrictEqual(
+              indexes,
+              Array.from({ length: last.index - firstIndex + 1 }, (_, i) => firstIndex + i)
+            )
+            // Made good: exactly what the rule keeps is there, and the state.
+            const top = last.index
+            const state = stateAt(top, 2)
+            yield* store.compact(entryAt(top, 1).revision, state)
+            const records = yield* viewed(store, 1e9)
+            assert.deepStrictEqual(show(records.slice(0, 2)), show(stateRecords(state)))
+            const expected = kept(top, top)
+            assert.deepStrictEqual(
+              records.slice(2).map(({ index }) => `${index}`),
+              expected
+            )
+            for (const [i, record] of records.slice(2).entries()) {
+              assert.deepStrictEqual(show([record]), show(entryAt(Number(expected[i]), 500).records))
+            }
+          }).pipe(Effect.provide(LocalStoreSqlite.layer({ path, compaction: { batchLimit: 1000, sleepMillis: 0 } })))
         }
       }),
     60_000

@@ -28,14 +28,14 @@ export const layer: Layer.Layer<Compactor, never, LocalStore | Supervisor | Log 
       for (;;) {
         yield* wake.await
         wake.closeUnsafe()
+        // The latch resumes this task amid a commit: the state is whole only behind it.
+        yield* Effect.yieldNow
         const batch = tasks
         tasks = []
         const top = batch[batch.length - 1]
         if (top === undefined) continue
         const startedAt = Number(clock.monotonicTimeNanosUnsafe())
         log.info("compaction_started", { proposed_revision: top.revision })
-        // The latch resumes this task amid a commit: the state is whole only behind it.
-        yield* Effect.yieldNow
         while (!top.sweep(sweepKeys)) yield* Effect.sleep(0)
         const { removed } = yield* local.compact(top.revision, top.state?.())
         const took = (Number(clock.monotonicTimeNanosUnsafe()) - startedAt) / 1e9

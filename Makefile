@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build clean fmt lint check test test-kill fuzz bench
+.PHONY: help setup start stop restart status logs build clean fmt lint check test test-kill test-kube fuzz bench
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -64,6 +64,10 @@ test: ## All tests (ARGS=test/core for a part)
 test-kill: ## The durability test in full: 30 kills under load
 	@scripts/dev/check-packages.sh
 	@NETSY_KILL_ROUNDS=30 $(VITEST) test/kill $(ARGS)
+
+test-kube: ## What kube-apiserver does, 500 writes/s for a minute, on a directory and on dev-s3 with 28/80 ms
+	@scripts/dev/check-packages.sh
+	@NETSY_KUBE_SECONDS=$${NETSY_KUBE_SECONDS:-60} $(VITEST) test/kube $(ARGS)
 
 fuzz: ## Random input for every decoder, and the random walk of whole nodes: make fuzz SECONDS=60 NETSY_SEED=1
 	@NETSY_FUZZ_SECONDS=$(or $(SECONDS),60) NETSY_WALK_SECONDS=$(or $(SECONDS),60) $(VITEST) test/fuzz test/node/Walk.test.ts $(ARGS)

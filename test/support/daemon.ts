@@ -53,8 +53,14 @@ export interface Daemon {
 }
 
 export interface DaemonOptions {
+  /** What is started, whatever the environment says. */
+  readonly program?: "netsy" | "etcd"
   readonly tls?: boolean
+  /** Another store than the directory; not for TLS. */
+  readonly storage?: string
   readonly env?: Readonly<Record<string, string>>
+  /** More arguments for the program. */
+  readonly args?: ReadonlyArray<string>
 }
 
 const listening = (): Promise<Server> =>
@@ -99,7 +105,9 @@ const netsyCommand = (directory: string, ports: Ports, options: DaemonOptions): 
   }
   const file = join(root, "bin/netsy")
   if (options.tls !== true) {
-    return { file, args: ["--storage", `dir:${join(directory, "bucket")}`, "--insecure"], env, readyUrl }
+    const storage = options.storage ?? `dir:${join(directory, "bucket")}`
+    const args = ["--storage", storage, "--insecure", ...(options.args ?? [])]
+    return { file, args, env, readyUrl }
   }
   const certs = join(directory, "certs")
   const config = join(directory, "config.jsonc")
@@ -114,7 +122,7 @@ const netsyCommand = (directory: string, ports: Ports, options: DaemonOptions): 
   writeFileSync(config, JSON.stringify(settings))
   return {
     file,
-    args: ["--config", config],
+    args: ["--config", config, ...(options.args ?? [])],
     env: {
       NETSY_NODE_ID: "dev-node-1",
       NETSY_TLS_CA_CERT: join(certs, "ca.crt"),
@@ -152,7 +160,8 @@ const etcdCommand = (directory: string, ports: Ports, options: DaemonOptions): C
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=node-1=${peer}`,
       `--listen-metrics-urls=http://127.0.0.1:${ports.health}`,
-      ...(options.tls === true ? tls : [])
+      ...(options.tls === true ? tls : []),
+      ...(options.args ?? [])
     ],
     env: {},
     readyUrl: `http://127.0.0.1:${ports.health}/health`
@@ -175,7 +184,8 @@ export const startDaemon = async (options: DaemonOptions = {}): Promise<Daemon> 
   const ports: Ports = { client: client!, peer: peer!, election: election!, health: health! }
   const certs = join(directory, "certs")
   if (options.tls === true) await makeCertificates(certs)
-  const command = (isEtcd ? etcdCommand : netsyCommand)(directory, ports, options)
+  const real = options.program === undefined ? isEtcd : options.program === "etcd"
+  const command = (real ? etcdCommand : netsyCommand)(directory, ports, options)
   let printed = ""
   let child: ChildProcess | undefined
   let ended: Promise<number | null> = Promise.resolve(0)

@@ -4,6 +4,8 @@ import { Code, type EtcdError, errors, etcdError } from "../core/wire/errors.ts"
 import { type CallContext, ClientApi, type StreamIn, type StreamOut } from "../services/ClientApi.ts"
 import { Access } from "../services/Access.ts"
 import { Alarms } from "../services/Alarms.ts"
+import { Auth } from "../services/Auth.ts"
+import { EtcdExport } from "../services/EtcdExport.ts"
 import { Kv, type Reply } from "../services/Kv.ts"
 import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { Membership } from "../services/Membership.ts"
@@ -13,9 +15,11 @@ import { Quota } from "../services/Quota.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { WatchHub } from "../services/WatchHub.ts"
+import { authMethods } from "./clientapi/authMethods.ts"
 import { clusterMethods } from "./clientapi/clusterMethods.ts"
 import { healthMethods } from "./clientapi/healthMethods.ts"
 import { kvMethods } from "./clientapi/kvMethods.ts"
+import { maintenanceDataMethods, snapshotStream } from "./clientapi/maintenanceData.ts"
 import { type Disk, hasLeader, maintenanceMethods } from "./clientapi/maintenanceMethods.ts"
 import { methods } from "./clientapi/methods.ts"
 import { rangeStream } from "./clientapi/rangeStream.ts"
@@ -35,11 +39,24 @@ const wantsLeader = (context: CallContext): boolean => context.metadata("haslead
 export const layer: Layer.Layer<
   ClientApi,
   never,
-  Kv | WatchHub | Alarms | Access | Quota | NodeStatus | Membership | LocalStore | Settings | Metrics | Supervisor
+  | Kv
+  | WatchHub
+  | Alarms
+  | Access
+  | Auth
+  | EtcdExport
+  | Quota
+  | NodeStatus
+  | Membership
+  | LocalStore
+  | Settings
+  | Metrics
+  | Supervisor
 > = Layer.effect(
   ClientApi,
   Effect.gen(function* () {
     const access = yield* Access
+    const exporter = yield* EtcdExport
     const kv = yield* Kv
     const membership = yield* Membership
     const status = yield* NodeStatus
@@ -75,11 +92,14 @@ export const layer: Layer.Layer<
       }),
       ...clusterMethods({ access, kv, membership, status }),
       ...maintenanceMethods({ access, kv, alarms: yield* Alarms, status, membership, disk, quotaBytes }),
+      ...maintenanceDataMethods({ access, exporter, status, revision: kv.revision, run }),
+      ...authMethods(yield* Auth, access),
       ...healthMethods(access)
     ])
     const streamMethods = new Map<string, StreamMethod>([
       ["/etcdserverpb.KV/RangeStream", rangeStream(kv, access, maxRequestBytes)],
-      ["/etcdserverpb.Watch/Watch", watchStream(yield* WatchHub)],
+      ["/etcdserverpb.Watch/Watch", watchStream(yield* WatchHub, access)],
+      ["/etcdserverpb.Maintenance/Snapshot", snapshotStream({ access, exporter, run })],
       ["/grpc.health.v1.Health/Watch", healthWatch]
     ])
 

@@ -10,7 +10,10 @@ import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
+import { Access } from "../../src/services/Access.ts"
 import { Alarms } from "../../src/services/Alarms.ts"
+import { Auth } from "../../src/services/Auth.ts"
+import { EtcdExport, ExportFailed } from "../../src/services/EtcdExport.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { LocalStore } from "../../src/services/LocalStore.ts"
 import { Membership } from "../../src/services/Membership.ts"
@@ -257,6 +260,19 @@ const alarms = Layer.succeed(
     deactivate: (_alarm, reply) => reply.succeed([])
   })
 )
+
+/** No file can be made. */
+const noExport: EtcdExport["Service"] = {
+  file: Effect.fail(new ExportFailed({ folder: "data", reason: "no space left on device" })),
+  hash: Effect.succeed({ hash: 7, revision: 42 }),
+  hashKv: (revision) =>
+    revision > 42
+      ? Effect.fail(errors.futureRevision)
+      : Effect.succeed({ hash: 8, compactRevision: -1, hashRevision: revision === 0 ? 42 : revision })
+}
+
+/** Of users and roles nothing is known here. */
+const auth = Layer.succeed(Auth, {} as unknown as Auth["Service"])
 const quota = Layer.succeed(Quota, Quota.of({ admit: () => undefined }))
 
 /** A node that leads itself, in term 3. */
@@ -275,12 +291,25 @@ export const ground = (
     readonly settings?: SettingsShape
     readonly probe?: HubProbe
     readonly watched?: Watched
+    readonly exporter?: EtcdExport["Service"]
+    /** Default: everybody may do everything. */
+    readonly access?: Access["Service"]
     readonly lines?: Array<LogMemory.MemoryLine>
   } = {}
 ) =>
   kv(options.watched).pipe(
     Layer.provideMerge(
-      Layer.mergeAll(status, hub(options.probe ?? hubProbe()), membership, local, alarms, quota, AccessOpen.layer)
+      Layer.mergeAll(
+        status,
+        hub(options.probe ?? hubProbe()),
+        membership,
+        local,
+        alarms,
+        quota,
+        Layer.succeed(EtcdExport, options.exporter ?? noExport),
+        auth,
+        options.access === undefined ? AccessOpen.layer : Layer.succeed(Access, options.access)
+      )
     ),
     Layer.provideMerge(
       Layer.mergeAll(

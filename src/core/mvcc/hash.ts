@@ -3,16 +3,15 @@
  * version in (revision, sub) order, page by page, since the values of old versions are on disk.
  */
 import { assert } from "../assert.ts"
-import { emptyBytes, isInternal, type LogRecord } from "../log/record.ts"
-import { writeKeyValue } from "../wire/codec/common.ts"
+import { isInternal, type LogRecord } from "../log/record.ts"
 import { type EtcdError, errors } from "../wire/errors.ts"
 import { Writer } from "../wire/protobuf.ts"
+import { writeRowKey, writeRowValue } from "./backendRow.ts"
 import { crc32c } from "./crc32c.ts"
 import { keyString } from "./keys.ts"
 import type { MvccStore } from "./store.ts"
 
 const bucketName = new TextEncoder().encode("key")
-const two32 = 4294967296
 
 export class HashKv {
   /** The revision that is hashed. */
@@ -69,24 +68,8 @@ export class HashKv {
 
   #hash(record: LogRecord): void {
     const writer = this.#writer.reset()
-    revisionBytes(writer, record.revision)
-    writer.byte(0x5f)
-    revisionBytes(writer, record.sub)
-    if (record.deleted) {
-      writer.byte(0x74)
-      writeKeyValue(writer, { ...tombstone, key: record.key })
-    } else {
-      const { createRevision, key, lease, revision, value, version } = record
-      writeKeyValue(writer, { key, createRevision, modRevision: revision, version, value, lease })
-    }
-    this.#crc = crc32c(writer.buffer.subarray(0, writer.length), this.#crc)
+    writeRowKey(writer, record)
+    writeRowValue(writer, record)
+    this.#crc = crc32c(writer.view(), this.#crc)
   }
-}
-
-const tombstone = { createRevision: 0, modRevision: 0, version: 0, value: emptyBytes, lease: 0n }
-
-const revisionBytes = (writer: Writer, revision: number): void => {
-  const high = Math.floor(revision / two32)
-  const low = revision >>> 0
-  for (const word of [high, low]) for (let shift = 24; shift >= 0; shift -= 8) writer.byte((word >>> shift) & 0xff)
 }

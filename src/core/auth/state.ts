@@ -2,7 +2,9 @@
  * Users, roles and whether authentication is on, as the log says. Values are never changed in place: an operation makes
  * the next one, so that head and committed state share what did not change.
  */
+import { Buffer } from "node:buffer"
 import type { AuthChange, AuthOp, Permission } from "../log/opAuth.ts"
+import { compareBytes } from "../mvcc/keys.ts"
 
 export interface AuthUser {
   readonly name: string
@@ -21,7 +23,7 @@ export interface AuthRole {
 
 export interface AuthState {
   readonly enabled: boolean
-  /** Grows with each change of users, roles or grants; 1 in a new store. */
+  /** Grows with each change of users, roles or grants and when authentication is turned off; 1 in a new store. */
   readonly revision: number
   readonly users: ReadonlyMap<string, AuthUser>
   readonly roles: ReadonlyMap<string, AuthRole>
@@ -29,18 +31,13 @@ export interface AuthState {
 
 export const noAuth: AuthState = { enabled: false, revision: 1, users: new Map(), roles: new Map() }
 
-const compareBytes = (a: Uint8Array, b: Uint8Array): number => {
-  const length = Math.min(a.length, b.length)
-  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!
-  return a.length - b.length
-}
-
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) === 0
 
 const byInterval = (a: Permission, b: Permission): number =>
   compareBytes(a.key, b.key) || compareBytes(a.rangeEnd, b.rangeEnd)
 
-const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+/** By the bytes of the text, as etcd sorts names. */
+export const byText = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
 const with_ = <A>(map: ReadonlyMap<string, A>, key: string, value: A): ReadonlyMap<string, A> =>
   new Map(map).set(key, value)

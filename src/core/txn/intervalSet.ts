@@ -23,6 +23,12 @@ export class IntervalSet {
     for (let i = 0; i < other.#starts.length; i++) this.add(other.#starts[i]!, other.#ends[i]!)
   }
 
+  /** Does one of the intervals hold all of [start, end)? */
+  covers(start: string, end: string): boolean {
+    const at = lowerBound(this.#ends, end)
+    return at < this.#starts.length && this.#starts[at]! <= start
+  }
+
   has(key: string): boolean {
     // The first interval that ends above the key is the only one that can hold it.
     const at = lowerBound(this.#ends, key + "\0")

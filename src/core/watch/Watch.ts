@@ -49,6 +49,11 @@ export class Watch implements KeyRange {
   }
 }
 
+export interface EarlyRequest {
+  readonly request: WatchRequest
+  readonly refusal: string | undefined
+}
+
 export class Stream {
   readonly outbox: Outbox
   readonly watches = new Map<bigint, Watch>()
@@ -59,7 +64,7 @@ export class Stream {
   /** Ids of watches that a compaction ended: they stay in use until the client cancels them too. */
   readonly compacted = new Set<bigint>()
   /** Requests from before the store was loaded; they are taken up when it is. */
-  early: Array<WatchRequest> = []
+  early: Array<EarlyRequest> = []
   closed = false
   /** Steps until the next progress tick; 0: not drawn yet. */
   stepsToProgress = 0

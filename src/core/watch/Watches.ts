@@ -78,7 +78,7 @@ export class Watches {
     for (const stream of this.#streams) {
       const { early } = stream
       stream.early = []
-      for (const request of early) this.#request(stream, request)
+      for (const { refusal, request } of early) this.#request(stream, request, refusal)
     }
   }
 
@@ -86,11 +86,11 @@ export class Watches {
     const stream = new Stream(sink)
     this.#streams.add(stream)
     return {
-      request: (request) => {
+      request: (request, refusal) => {
         if (stream.closed) return true
         if (stream.outbox.waiting + stream.early.length >= this.#options.waitingAnswers) return false
-        if (this.#begun) this.#request(stream, request)
-        else stream.early.push(request)
+        if (this.#begun) this.#request(stream, request, refusal)
+        else stream.early.push({ request, refusal })
         return true
       },
       drained: () => {
@@ -224,15 +224,16 @@ export class Watches {
     }
   }
 
-  #request(stream: Stream, request: WatchRequest): void {
+  #request(stream: Stream, request: WatchRequest, refusal: string | undefined): void {
     if (stream.closed) return
-    if (request.kind === "create") this.#create(stream, request.create)
+    if (request.kind === "create") this.#create(stream, request.create, refusal)
     else if (request.kind === "cancel") this.#cancel(stream, request.watchId)
     else if (request.kind === "progress") this.#progress(stream)
   }
 
-  #create(stream: Stream, request: WatchCreateRequest): void {
+  #create(stream: Stream, request: WatchCreateRequest, refusal: string | undefined): void {
     if (request.startRevision < 0) return this.#refuse(stream, errors.compacted.message)
+    if (refusal !== undefined) return this.#refuse(stream, refusal)
     const range = watchedRange(request.key, request.rangeEnd)
     if (range === undefined) return this.#refuse(stream, "mvcc: watcher range is empty")
     if (request.watchId !== 0n && stream.isTaken(request.watchId)) {

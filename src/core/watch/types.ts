@@ -21,9 +21,10 @@ export interface WatchSink {
 export interface WatchStream {
   /**
    * False: the request was not taken, because too many answers wait for a receiver that does not read. The caller
-   * ends the stream (ResourceExhausted, `too many requests`).
+   * ends the stream (ResourceExhausted, `too many requests`). A create with a refusal is answered in its turn with that
+   * reason (rule W3).
    */
-  readonly request: (request: WatchRequest) => boolean
+  readonly request: (request: WatchRequest, refusal?: string) => boolean
   /** The receiver takes data again. */
   readonly drained: () => void
   /** Ends every watch of the stream; nothing is sent any more. */

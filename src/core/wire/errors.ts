@@ -79,3 +79,9 @@ export const errors = {
   corrupt: etcdError(Code.DataLoss, "etcdserver: corrupt cluster"),
   invalidAuthToken: etcdError(Code.Unauthenticated, "etcdserver: invalid auth token")
 } as const
+
+const codeNames = new Map(Object.entries(Code).map(([name, code]): [Code, string] => [code, name]))
+
+/** As Go prints a status; some answers of etcd carry it. */
+export const statusText = ({ code, message }: EtcdError): string =>
+  `rpc error: code = ${codeNames.get(code)} desc = ${message}`

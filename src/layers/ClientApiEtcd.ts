@@ -4,6 +4,7 @@ import { Code, type EtcdError, errors, etcdError } from "../core/wire/errors.ts"
 import { type CallContext, ClientApi, type StreamIn, type StreamOut } from "../services/ClientApi.ts"
 import { Access } from "../services/Access.ts"
 import { Alarms } from "../services/Alarms.ts"
+import { Auth } from "../services/Auth.ts"
 import { EtcdExport } from "../services/EtcdExport.ts"
 import { Kv, type Reply } from "../services/Kv.ts"
 import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
@@ -14,6 +15,7 @@ import { Quota } from "../services/Quota.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { WatchHub } from "../services/WatchHub.ts"
+import { authMethods } from "./clientapi/authMethods.ts"
 import { clusterMethods } from "./clientapi/clusterMethods.ts"
 import { healthMethods } from "./clientapi/healthMethods.ts"
 import { kvMethods } from "./clientapi/kvMethods.ts"
@@ -41,6 +43,7 @@ export const layer: Layer.Layer<
   | WatchHub
   | Alarms
   | Access
+  | Auth
   | EtcdExport
   | Quota
   | NodeStatus
@@ -90,11 +93,12 @@ export const layer: Layer.Layer<
       ...clusterMethods({ access, kv, membership, status }),
       ...maintenanceMethods({ access, kv, alarms: yield* Alarms, status, membership, disk, quotaBytes }),
       ...maintenanceDataMethods({ access, exporter, status, revision: kv.revision, run }),
+      ...authMethods(yield* Auth, access),
       ...healthMethods(access)
     ])
     const streamMethods = new Map<string, StreamMethod>([
       ["/etcdserverpb.KV/RangeStream", rangeStream(kv, access, maxRequestBytes)],
-      ["/etcdserverpb.Watch/Watch", watchStream(yield* WatchHub)],
+      ["/etcdserverpb.Watch/Watch", watchStream(yield* WatchHub, access)],
       ["/etcdserverpb.Maintenance/Snapshot", snapshotStream({ access, exporter, run })],
       ["/grpc.health.v1.Health/Watch", healthWatch]
     ])

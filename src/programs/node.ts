@@ -5,8 +5,11 @@
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import { defaultStoreLeaseMillis } from "../core/election/arbiter.ts"
-import * as AccessOpen from "../layers/AccessOpen.ts"
+import * as AccessAuth from "../layers/AccessAuth.ts"
 import * as AlarmsPrimary from "../layers/AlarmsPrimary.ts"
+import * as AuthPrimary from "../layers/AuthPrimary.ts"
+import * as AuthTokensJwt from "../layers/AuthTokensJwt.ts"
+import * as AuthTokensSimple from "../layers/AuthTokensSimple.ts"
 import * as AutoCompactorClock from "../layers/AutoCompactorClock.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
@@ -33,6 +36,7 @@ import * as NodeStatusMemory from "../layers/NodeStatusMemory.ts"
 import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
 import * as ObjectStoreMetered from "../layers/ObjectStoreMetered.ts"
 import * as ObjectStoreS3 from "../layers/ObjectStoreS3.ts"
+import * as PasswordsBcrypt from "../layers/PasswordsBcrypt.ts"
 import * as PeerListenerGrpc from "../layers/PeerListenerGrpc.ts"
 import * as QuotaLocal from "../layers/QuotaLocal.ts"
 import * as ReignBucket from "../layers/ReignBucket.ts"
@@ -60,6 +64,13 @@ export const objectStore = (settings: SettingsShape) =>
 const leaseOf = (settings: SettingsShape): number =>
   settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, true)
 
+/** How logged-in users are known; keys that cannot be used end the start before the node asks for its term. */
+const logins = ({ auth }: SettingsShape) =>
+  Layer.mergeAll(
+    PasswordsBcrypt.layer,
+    auth.tokens.kind === "jwt" ? AuthTokensJwt.layer(auth.tokens) : AuthTokensSimple.layer(auth.tokens)
+  )
+
 /** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
 export const node = (settings: SettingsShape) =>
   Layer.mergeAll(
@@ -70,12 +81,13 @@ export const node = (settings: SettingsShape) =>
     AutoCompactorClock.layer,
     EtcdExportBbolt.layer
   ).pipe(
-    Layer.provideMerge(Layer.mergeAll(KvPrimary.layer, AlarmsPrimary.layer, AccessOpen.layer)),
+    Layer.provideMerge(Layer.mergeAll(KvPrimary.layer, AlarmsPrimary.layer, AccessAuth.layer, AuthPrimary.layer)),
     Layer.provideMerge(ReplicatedStatePrimary.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorStore.layer),
     Layer.provideMerge(TakeoverBucket.layer),
-    Layer.provideMerge(Layer.mergeAll(ReignBucket.layer({ leaseMillis: leaseOf(settings) }), ChunkBufferBucket.layer))
+    Layer.provideMerge(Layer.mergeAll(ReignBucket.layer({ leaseMillis: leaseOf(settings) }), ChunkBufferBucket.layer)),
+    Layer.provideMerge(logins(settings))
   )
 
 /** Elector and membership: what the other ports tell about, while the node still waits for its term. */
@@ -86,10 +98,10 @@ export const cluster = (settings: SettingsShape) =>
   )
 
 /** Healthy from here on: for whoever asks, everything below is there. */
-const loaded = Layer.effectDiscard(NodeStatus.use((status) => Effect.sync(status.setLoaded)))
+export const loaded = Layer.effectDiscard(NodeStatus.use((status) => Effect.sync(status.setLoaded)))
 
 /** The bucket and the local disk that the settings name. */
-const stores = (settings: SettingsShape) =>
+export const stores = (settings: SettingsShape) =>
   Layer.mergeAll(
     ObjectStoreMetered.layer.pipe(Layer.provide(objectStore(settings))),
     LocalStoreMetered.layer.pipe(
@@ -108,20 +120,23 @@ export const layer = (settings: SettingsShape) =>
     Layer.provideMerge(base(settings))
   )
 
+/** The client port with everything behind it; opens when the node is Active. */
+export const clientPort = (settings: SettingsShape) =>
+  ClientApiGrpc.layer().pipe(
+    Layer.provideMerge(HttpApiEtcd.layer()),
+    Layer.provide(ClientApiEtcd.layer),
+    Layer.provideMerge(node(settings))
+  )
+
 /**
  * The daemon: the node and its four ports. Certificates are checked before any port opens, health opens first, clients
  * are let in when the node is Active.
  */
 export const daemon = (settings: SettingsShape) => {
   const identity = settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer
-  const clients = ClientApiGrpc.layer().pipe(
-    Layer.provide(HttpApiEtcd.layer()),
-    Layer.provide(ClientApiEtcd.layer),
-    Layer.provideMerge(node(settings))
-  )
   const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
   return loaded.pipe(
-    Layer.provideMerge(Layer.mergeAll(clients, election, PeerListenerGrpc.layer)),
+    Layer.provideMerge(Layer.mergeAll(clientPort(settings), election, PeerListenerGrpc.layer)),
     Layer.provideMerge(cluster(settings)),
     Layer.provideMerge(stores(settings)),
     Layer.provideMerge(HealthHttp.layer),

@@ -10,7 +10,9 @@ import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
+import { Access } from "../../src/services/Access.ts"
 import { Alarms } from "../../src/services/Alarms.ts"
+import { Auth } from "../../src/services/Auth.ts"
 import { EtcdExport, ExportFailed } from "../../src/services/EtcdExport.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { LocalStore } from "../../src/services/LocalStore.ts"
@@ -268,6 +270,9 @@ const noExport: EtcdExport["Service"] = {
       ? Effect.fail(errors.futureRevision)
       : Effect.succeed({ hash: 8, compactRevision: -1, hashRevision: revision === 0 ? 42 : revision })
 }
+
+/** Of users and roles nothing is known here. */
+const auth = Layer.succeed(Auth, {} as unknown as Auth["Service"])
 const quota = Layer.succeed(Quota, Quota.of({ admit: () => undefined }))
 
 /** A node that leads itself, in term 3. */
@@ -287,6 +292,8 @@ export const ground = (
     readonly probe?: HubProbe
     readonly watched?: Watched
     readonly exporter?: EtcdExport["Service"]
+    /** Default: everybody may do everything. */
+    readonly access?: Access["Service"]
     readonly lines?: Array<LogMemory.MemoryLine>
   } = {}
 ) =>
@@ -300,7 +307,8 @@ export const ground = (
         alarms,
         quota,
         Layer.succeed(EtcdExport, options.exporter ?? noExport),
-        AccessOpen.layer
+        auth,
+        options.access === undefined ? AccessOpen.layer : Layer.succeed(Access, options.access)
       )
     ),
     Layer.provideMerge(

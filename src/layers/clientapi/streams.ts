@@ -3,9 +3,11 @@ import { HealthCheckRequest, HealthCheckResponse } from "../../core/wire/codec/h
 import { decodeWatchRequest, encodeWatchResponse } from "../../core/wire/codec/watch.ts"
 import { type EtcdError, errors } from "../../core/wire/errors.ts"
 import { ServingStatus, type WatchRequest } from "../../core/wire/messages.ts"
+import type { Access } from "../../services/Access.ts"
 import type { CallContext, StreamIn, StreamOut } from "../../services/ClientApi.ts"
 import type { WatchHub } from "../../services/WatchHub.ts"
 import { decoded } from "./decode.ts"
+import { watchGate } from "./watchGate.ts"
 
 export type StreamMethod = (out: StreamOut, context: CallContext) => StreamIn
 
@@ -15,8 +17,8 @@ const nothing = (): void => {}
 export const endedStream: StreamIn = { message: nothing, drained: nothing, ended: nothing, closed: nothing }
 
 export const watchStream =
-  (hub: WatchHub["Service"]): StreamMethod =>
-  (out) => {
+  (hub: WatchHub["Service"], access: Access["Service"]): StreamMethod =>
+  (out, context) => {
     const stream = hub.open({ send: (response) => out.send(encodeWatchResponse(response)) })
     let open = true
     const close = (): boolean => {
@@ -28,8 +30,11 @@ export const watchStream =
     const refuse = (error: EtcdError): void => {
       if (close()) out.end(error)
     }
+    const admit = watchGate(access, context, (request, refusal) => {
+      if (open && !stream.request(request, refusal)) refuse(errors.tooManyRequests)
+    })
     const take = (request: WatchRequest): void => {
-      if (!stream.request(request)) refuse(errors.tooManyRequests)
+      if (!admit(request)) refuse(errors.tooManyRequests)
     }
     return {
       message: (bytes) => {

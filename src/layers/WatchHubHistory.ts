@@ -57,8 +57,9 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
       for (const watch of served) {
         if (!watch.wantsPrevious) continue
         for (const position of batch.positions(watch, watch.next)) {
-          const { record } = batch.change(position)
-          if (!record.created && record.prevRevision > 0 && record.revision > watches.floor) positions.add(position)
+          if (batch.previousRevision(position) > 0 && batch.change(position).record.revision > watches.floor) {
+            positions.add(position)
+          }
         }
       }
       const wanted = [...positions].sort((a, b) => a - b)
@@ -66,10 +67,10 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
       for (let i = 0; i < wanted.length; i += previousPerRead) {
         const slice = wanted.slice(i, i + previousPerRead)
         const found = yield* store.versions(
-          slice.map((position) => {
-            const { record } = batch.change(position)
-            return { key: record.key, revision: record.prevRevision }
-          })
+          slice.map((position) => ({
+            key: batch.change(position).record.key,
+            revision: batch.previousRevision(position)
+          }))
         )
         for (const [at, record] of found.entries()) {
           if (record === undefined) continue

@@ -303,6 +303,43 @@ describe("a watch from an old revision", () => {
   )
 })
 
+describe("a transaction that touches a key twice", () => {
+  const told = ["put k=1@2", "put new=a@3", "del new=@3", "put k=2@3 was 1@2", "del k=@3 was 1@2"]
+
+  it.effect("W10: prev_kv is from before the transaction, live and from history", () => {
+    const world = new World()
+    return Effect.gen(function* () {
+      const { receiver, stream, watchHub, write } = yield* begun(world)
+      stream.request(create({ ...everything, prevKv: true }))
+      write(["k", "1"])
+      write(["new", "a"], ["new", undefined], ["k", "2"], ["k", undefined])
+      assert.deepStrictEqual(events(receiver.messages), told)
+      const late = new Receiver(1_000_000)
+      watchHub.open(late).request(create({ ...everything, prevKv: true, startRevision: 2 }))
+      yield* settle()
+      assert.deepStrictEqual(events(late.messages), told)
+    }).pipe(Effect.provide(hub(world)))
+  })
+
+  it.effect("W10: the same when the history is read from disk", () => {
+    const world = new World()
+    world.write([{ key: "k", value: "1" }])
+    world.write([
+      { key: "new", value: "a" },
+      { key: "new", value: undefined },
+      { key: "k", value: "2" },
+      { key: "k", value: undefined }
+    ])
+    return Effect.gen(function* () {
+      const { receiver, stream } = yield* begun(world)
+      stream.request(create({ ...everything, prevKv: true, startRevision: 2 }))
+      yield* settle()
+      assert.deepStrictEqual(events(receiver.messages), told)
+      assert.isAbove(world.diskReads, 0)
+    }).pipe(Effect.provide(hub(world)))
+  })
+})
+
 describe("a slow receiver", () => {
   it.effect("W17: is sent nothing while full, does not hold up others, and gets everything afterwards in order", () => {
     const world = new World()

@@ -32,8 +32,10 @@ export class World {
   write(ops: ReadonlyArray<Op>): { readonly revision: number; readonly changes: ReadonlyArray<Change> } | undefined {
     const revision = this.revision + 1
     const changes: Array<Change> = []
+    const earlier = new Map<string, LogRecord | undefined>()
     for (const { key, value } of ops) {
       const before = this.live.get(key)
+      if (!earlier.has(key)) earlier.set(key, before)
       if (value === undefined && before === undefined) continue
       const record: LogRecord = {
         index: revision,
@@ -55,7 +57,9 @@ export class World {
         replicatedAt: undefined,
         op: undefined
       }
-      changes.push({ record, previous: before === undefined ? undefined : keyValue(before) })
+      // What is shown as previous is from before the transaction.
+      const shown = before === undefined ? undefined : earlier.get(key)
+      changes.push({ record, previous: shown === undefined ? undefined : keyValue(shown) })
       if (value === undefined) this.live.delete(key)
       else this.live.set(key, record)
     }

@@ -46,6 +46,22 @@ export class EventBatch {
     return this.#changes[position]!
   }
 
+  /**
+   * Revision of the version that `prev_kv` shows, which is from before the change's own revision, as in etcd: a
+   * transaction may have touched the key before. 0: there is none.
+   */
+  previousRevision(position: number): number {
+    let { record } = this.#changes[position]!
+    if (record.created) return 0
+    const { revision } = record
+    for (let i = position - 1; record.prevRevision === revision && i >= 0; i--) {
+      const earlier = this.#changes[i]!.record
+      if (earlier.revision !== revision) break
+      if (this.#keys[i] === this.#keys[position]) record = earlier
+    }
+    return record.created || record.prevRevision === revision ? 0 : record.prevRevision
+  }
+
   setPrevious(position: number, previous: KeyValue): void {
     this.#previous.set(position, previous)
   }

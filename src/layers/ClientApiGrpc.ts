@@ -13,8 +13,9 @@ import { Settings, type SettingsShape } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { makeClientRequests } from "./clientapi/clientRequests.ts"
 import { makeGrpcMetrics } from "./clientapi/grpcMetrics.ts"
-import { makeGrpcServer } from "./clientapi/grpcServer.ts"
-import { makeHttp1 } from "./clientapi/http1.ts"
+import { type GrpcOptions, makeGrpcServer } from "./clientapi/grpcServer.ts"
+import { makeHttp1, notFound } from "./clientapi/http1.ts"
+import { makeHttp2 } from "./clientapi/http2.ts"
 import { listen, type ListenerOptions } from "./clientapi/listener.ts"
 import { formatAddress } from "./clientapi/port.ts"
 
@@ -30,13 +31,29 @@ export interface ClientApiGrpcOptions {
   readonly stopMillis?: number
 }
 
-type Place = Pick<ListenerOptions, "bind" | "secure" | "reusePort">
+interface Place extends Pick<ListenerOptions, "bind" | "secure" | "reusePort"> {
+  /** No gRPC here (`--listen-client-http-urls`). */
+  readonly httpOnly: boolean
+}
 
 /** One port, or those that `--listen-client-urls` names. */
 const placesOf = ({ bind, etcd }: SettingsShape, secure: boolean): ReadonlyArray<Place> =>
   etcd === undefined
-    ? [{ bind: bind.client, secure }]
-    : etcd.listenClient.map((url) => ({ bind: url.address, secure: url.secure, reusePort: etcd.reusePort }))
+    ? [{ bind: bind.client, secure, httpOnly: false }]
+    : [...etcd.listenClient, ...etcd.listenClientHttp].map((url, i) => ({
+        bind: url.address,
+        secure: url.secure,
+        reusePort: etcd.reusePort,
+        httpOnly: i >= etcd.listenClient.length
+      }))
+
+/** As in etcd both intervals or none. */
+const connectionOptions = ({ etcd }: SettingsShape): Pick<GrpcOptions, "keepAlive" | "maxConcurrentStreams"> => {
+  if (etcd === undefined) return {}
+  const { keepAlive, maxConcurrentStreams } = etcd
+  const pings = keepAlive.intervalMillis > 0 && keepAlive.timeoutMillis > 0
+  return { maxConcurrentStreams, ...(pings ? { keepAlive } : {}) }
+}
 
 export const layer = (
   options: ClientApiGrpcOptions = {}
@@ -52,6 +69,7 @@ export const layer = (
       const metrics = yield* Metrics
       const counted = makeClientRequests(metrics)
       const stopMillis = options.stopMillis ?? 5_000
+      const ownHttpPorts = (settings.etcd?.listenClientHttp.length ?? 0) > 0
       const grpc = makeGrpcServer({
         methods: api.methods,
         unary: (method, request, context, reply) => {
@@ -62,15 +80,17 @@ export const layer = (
           counted("stream", context)
           return api.stream(method, context, out)
         },
-        http: http.handle,
+        ...(ownHttpPorts ? {} : { http: http.handle }),
         maxReceiveBytes: settings.limits.maxRequestBytes + grpcOverheadBytes,
+        ...connectionOptions(settings),
         metrics: makeGrpcMetrics(metrics, yield* Clock.Clock),
         trace: log.debugging
           ? (method, direction, bytes) => log.debug("stream_message", { component: "client", method, direction, bytes })
           : undefined,
         broken: (method, error) => supervisor.fail(`client api ${method}`, error)
       })
-      const http1 = makeHttp1(http.handle)
+      const http1 = makeHttp1(ownHttpPorts ? notFound : http.handle)
+      const httpPorts = { http1: makeHttp1(http.handle), http2: makeHttp2(http.handle) }
       const identity = yield* Identity
       let stopped = false
       const open = (place: Place) =>
@@ -83,15 +103,17 @@ export const layer = (
           connectionsMax: options.connectionsMax ?? 10_000,
           firstBytesMillis: options.firstBytesMillis ?? 10_000,
           stopMillis,
-          http2: grpc.take,
+          http2: place.httpOnly ? httpPorts.http2.take : grpc.take,
           isQuiet: () => grpc.isQuiet() && http.isQuiet(),
-          http1: http1.take,
+          http1: place.httpOnly ? httpPorts.http1.take : http1.take,
           stop: () => {
             if (stopped) return
             stopped = true
             grpc.stop(stopMillis)
             http.stop()
             http1.stop()
+            httpPorts.http1.stop()
+            httpPorts.http2.stop()
           }
         }).pipe(
           Effect.tap((address) =>

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https"
 import type { SecureContext } from "node:tls"
-import { Clock, DateTime, Effect, Layer } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import type { ListenFailed } from "../services/ClientListener.ts"
 import { ElectionListener } from "../services/ElectionListener.ts"
 import { Identity } from "../services/Identity.ts"
@@ -13,8 +13,8 @@ import { Leadership } from "../services/Leadership.ts"
 import { Log } from "../services/Log.ts"
 import { Settings } from "../services/Settings.ts"
 import { formatAddress, openPort } from "./clientapi/port.ts"
+import { leadershipHttp } from "./internal/leadershipHttp.ts"
 
-const path = "/health/leadership"
 const requestMillis = 10_000
 const idleMillis = 60_000
 const connectionsMax = 1_000
@@ -29,26 +29,10 @@ const timeouts = {
 export const layer: Layer.Layer<ElectionListener, ListenFailed, Leadership | Identity | Settings | Log> = Layer.effect(
   ElectionListener,
   Effect.gen(function* () {
-    const leadership = yield* Leadership
     const identity = yield* Identity
     const settings = yield* Settings
     const log = yield* Log
-    const clock = yield* Clock.Clock
-
-    const answer = (request: IncomingMessage, response: ServerResponse): void => {
-      const text = (status: number, body: string): void => {
-        response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" })
-        response.end(`${body}\n`)
-      }
-      if ((request.url ?? "").split("?")[0] !== path) return text(404, "404 page not found")
-      if (request.method !== "GET") return text(405, "Method not allowed")
-      const leader = leadership.current()
-      if (leader === undefined) return text(404, "Not leader")
-      const lastUpdated = DateTime.formatIso(DateTime.makeUnsafe(clock.currentTimeMillisUnsafe()))
-      response.writeHead(200, { "content-type": "application/json" })
-      response.end(`${JSON.stringify({ ...leader, lastUpdated })}\n`)
-    }
-
+    const answer = leadershipHttp(yield* Leadership, yield* Clock.Clock)
     const server = identity.secure ? secureServer(identity, answer) : createServer(timeouts, answer)
     server.maxConnections = connectionsMax
     server.setTimeout(idleMillis)

@@ -2,9 +2,7 @@
  * The peer port of a node that runs alone: opens with mutual TLS for role `peer` and answers every gRPC call as
  * Unavailable, so that whoever dials knows that the node is there and that it serves no peers.
  */
-import { createServer, type ServerHttp2Session } from "node:http2"
 import { Effect, Layer } from "effect"
-import { Code } from "../core/wire/errors.ts"
 import type { ListenFailed } from "../services/ClientListener.ts"
 import { Identity } from "../services/Identity.ts"
 import { Log } from "../services/Log.ts"
@@ -13,6 +11,7 @@ import { Settings } from "../services/Settings.ts"
 import { makeHttp1, notFound } from "./clientapi/http1.ts"
 import { listen } from "./clientapi/listener.ts"
 import { formatAddress } from "./clientapi/port.ts"
+import { refusingPeers } from "./internal/refusingPeers.ts"
 
 const connectionsMax = 1_000
 const firstBytesMillis = 10_000
@@ -23,22 +22,7 @@ export const layer: Layer.Layer<PeerListener, ListenFailed, Identity | Settings 
   Effect.gen(function* () {
     const settings = yield* Settings
     const log = yield* Log
-    const sessions = new Set<ServerHttp2Session>()
-    const refusal = {
-      ":status": 200,
-      "content-type": "application/grpc",
-      "grpc-status": String(Code.Unavailable),
-      "grpc-message": encodeURI(`netsy: node ${settings.nodeId} runs alone and serves no peers`)
-    }
-    const server = createServer()
-    server.on("session", (session) => {
-      sessions.add(session)
-      session.once("close", () => sessions.delete(session))
-    })
-    server.on("stream", (stream) => {
-      stream.on("error", (error) => log.debug("connection_error", { component: "peer", error: error.message }))
-      stream.respond(refusal, { endStream: true })
-    })
+    const peers = refusingPeers(settings.nodeId, log)
     const http1 = makeHttp1(notFound)
     const address = yield* listen({
       name: "peer",
@@ -49,12 +33,10 @@ export const layer: Layer.Layer<PeerListener, ListenFailed, Identity | Settings 
       connectionsMax,
       firstBytesMillis,
       stopMillis,
-      http2: (socket) => {
-        server.emit("connection", socket)
-      },
+      http2: peers.take,
       http1: http1.take,
       stop: () => {
-        for (const session of sessions) session.close()
+        peers.stop()
         http1.stop()
       }
     })

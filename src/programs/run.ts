@@ -22,6 +22,9 @@ const report =
       process.stderr.write(`${what}: ${error instanceof Error ? error.message : String(error)}\n`)
     })
 
+const run = <E>(what: string, program: Effect.Effect<unknown, E>): void =>
+  NodeRuntime.runMain(program.pipe(Effect.tapCause(report(what))), { disableErrorReporting: true, teardown })
+
 const untilEnd = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const log = yield* Log
@@ -31,17 +34,15 @@ const untilEnd = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
     return yield* (yield* Supervisor).ended
   })
 
-export const runDaemon = (settings: SettingsShape, warnings: ReadonlyArray<string>): void =>
-  untilEnd(settings, warnings).pipe(
-    Effect.provide(daemon(settings)),
-    Effect.tapCause(report("netsy: stopped")),
-    NodeRuntime.runMain({ disableErrorReporting: true, teardown })
-  )
+export const runDaemon = async (settings: SettingsShape, warnings: ReadonlyArray<string>): Promise<void> => {
+  if (settings.etcd === undefined) {
+    return run("netsy: stopped", untilEnd(settings, warnings).pipe(Effect.provide(daemon(settings))))
+  }
+  const { etcdDaemon } = await import("./etcdNode.ts")
+  run("etcd: stopped", etcdDaemon(settings, warnings))
+}
 
 export const runInspect = async (argv: ReadonlyArray<string>): Promise<void> => {
   const { inspect } = await import("./inspect.ts")
-  NodeRuntime.runMain(inspect(argv).pipe(Effect.tapCause(report("netsy inspect"))), {
-    disableErrorReporting: true,
-    teardown
-  })
+  run("netsy inspect", inspect(argv))
 }

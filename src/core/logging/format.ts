@@ -14,7 +14,7 @@ export interface LogLine {
 const valueLengthMax = 8_192
 const fieldsMax = 64
 
-const clipped = (text: string): string =>
+export const clipped = (text: string): string =>
   text.length > valueLengthMax ? `${text.slice(0, valueLengthMax)}… (${text.length} characters)` : text
 
 /** JSON with the values that JSON does not know. */
@@ -69,7 +69,7 @@ const quote = (text: string): string =>
 
 const word = (text: string): string => (text === "" || quotable.test(text) ? quote(text) : text)
 
-const fieldsOf = (line: LogLine): ReadonlyArray<readonly [string, unknown]> =>
+export const fieldsOf = (line: LogLine): ReadonlyArray<readonly [string, unknown]> =>
   line.fields.filter(([, value]) => value !== undefined).slice(0, fieldsMax)
 
 export const formatText = (line: LogLine): string => {
@@ -78,7 +78,7 @@ export const formatText = (line: LogLine): string => {
   return `${out}\n`
 }
 
-const jsonValue = (value: unknown): string => {
+export const jsonValue = (value: unknown): string => {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return jsonOf(value)
   if (typeof value !== "object" || value instanceof Error || value instanceof Uint8Array) {
     return JSON.stringify(clipped(textOf(value)))

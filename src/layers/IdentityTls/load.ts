@@ -1,15 +1,13 @@
 /** Reads the five certificate files and makes the checks of netsy-1x.md 13.3. Changes nothing, keeps nothing. */
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto"
-import { open } from "node:fs/promises"
+import type { X509Certificate } from "node:crypto"
 import { isIP } from "node:net"
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls"
 import { Effect } from "effect"
 import { parseHostPort } from "../../core/config/address.ts"
 import { identityOf } from "../../core/identity/identity.ts"
-import { CertificateInvalid } from "../../services/Identity.ts"
+import type { CertificateInvalid } from "../../services/Identity.ts"
 import type { SettingsShape, TlsSettings } from "../../services/Settings.ts"
-
-const fileBytesMax = 1 << 20
+import { checkCa, checkKeyPair, orInvalid, readBounded, refuse } from "../internal/certificates.ts"
 
 export interface Loaded {
   readonly files: CertificateFiles
@@ -23,19 +21,6 @@ export interface Loaded {
 export type CertificateFiles = Readonly<Record<keyof TlsSettings, Buffer>>
 
 const names = ["caCert", "serverCert", "serverKey", "clientCert", "clientKey"] as const
-
-const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
-
-const readBounded = (path: string): Effect.Effect<Buffer, CertificateInvalid> =>
-  Effect.tryPromise({
-    try: async () => {
-      await using file = await open(path)
-      const { size } = await file.stat()
-      if (size > fileBytesMax) throw new Error(`larger than ${fileBytesMax} bytes`)
-      return await file.readFile()
-    },
-    catch: (cause) => new CertificateInvalid({ path, reason: reasonOf(cause) })
-  })
 
 export const readFiles = (tls: TlsSettings): Effect.Effect<CertificateFiles, CertificateInvalid> =>
   Effect.all({
@@ -80,50 +65,6 @@ export const check = (
   }
 }
 
-const refuse = (path: string, reason: string): never => {
-  throw new CertificateInvalid({ path, reason })
-}
-
-const orInvalid = <A>(path: string, make: () => A): A => {
-  try {
-    return make()
-  } catch (cause) {
-    return refuse(path, reasonOf(cause))
-  }
-}
-
-const pemBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
-
-const parseCertificate = (path: string, pem: string | Buffer): X509Certificate => {
-  try {
-    return new X509Certificate(pem)
-  } catch (cause) {
-    return refuse(path, `not a certificate in PEM: ${reasonOf(cause)}`)
-  }
-}
-
-/** Undefined: valid now. */
-const outOfDate = (certificate: X509Certificate, nowMillis: number): string | undefined => {
-  if (certificate.validToDate.getTime() < nowMillis) return `expired on ${certificate.validTo}`
-  return certificate.validFromDate.getTime() > nowMillis ? `not valid before ${certificate.validFrom}` : undefined
-}
-
-/** A bundle may hold old CAs as long as one is in date: that is how a CA is replaced. */
-const checkCa = (path: string, pem: Buffer, nowMillis: number): void => {
-  const blocks = pem.toString("latin1").match(pemBlock) ?? []
-  if (blocks.length === 0) refuse(path, "holds no certificate in PEM")
-  const reasons = blocks.map((block) => outOfDate(parseCertificate(path, block), nowMillis))
-  if (reasons.every((reason) => reason !== undefined)) refuse(path, reasons[0]!)
-}
-
-const parseKey = (path: string, pem: Buffer): KeyObject => {
-  try {
-    return createPrivateKey(pem)
-  } catch (cause) {
-    return refuse(path, `not a private key in PEM without a passphrase: ${reasonOf(cause)}`)
-  }
-}
-
 const checkPair = (
   certPath: string,
   cert: Buffer,
@@ -132,10 +73,7 @@ const checkPair = (
   settings: SettingsShape,
   nowMillis: number
 ): X509Certificate => {
-  const certificate = parseCertificate(certPath, cert)
-  const late = outOfDate(certificate, nowMillis)
-  if (late !== undefined) refuse(certPath, late)
-  if (!certificate.checkPrivateKey(parseKey(keyPath, key))) refuse(keyPath, `does not fit the certificate ${certPath}`)
+  const certificate = checkKeyPair(certPath, cert, keyPath, key, nowMillis)
   const identity = identityOf(certificate.subjectAltName, settings.clusterId, "peer")
   if (!identity.ok) return refuse(certPath, identity.reason)
   if (identity.name !== settings.nodeId) {

@@ -25,8 +25,7 @@ import { deadlineMillisMax, isOrdinary, unaryCall, type UnaryCallOptions } from 
 const bufferHighBytes = 1 << 20
 const bufferLowBytes = 1 << 18
 
-const keepAliveMillis = 7_200_000
-const keepAliveTimeoutMillis = 20_000
+const usualKeepAlive = { intervalMillis: 7_200_000, timeoutMillis: 20_000 }
 
 /**
  * Streams that a client may cancel: at once, and per second for longer. Node's own 1000 and 33 end the connection, and
@@ -43,6 +42,10 @@ export interface GrpcHandlers {
 
 export interface GrpcOptions extends GrpcHandlers {
   readonly maxReceiveBytes: number
+  /** Streams on one connection. Default 2^32 - 1. */
+  readonly maxConcurrentStreams?: number
+  /** Silence after which a client is pinged, and its time to answer. Default 2 h and 20 s. */
+  readonly keepAlive?: { readonly intervalMillis: number; readonly timeoutMillis: number }
   readonly metrics: (method: string, kind: MethodKind) => MethodMetrics
   /** Told of every message of a stream, for the debug log. */
   readonly trace: ((method: string, direction: "sent" | "received", bytes: number) => void) | undefined
@@ -253,13 +256,14 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
     return call as unknown as ServerInterceptingCall
   }
 
+  const keepAlive = options.keepAlive ?? usualKeepAlive
   const server = new Server({
     "grpc.max_receive_message_length": options.maxReceiveBytes,
     "grpc.max_send_message_length": -1,
-    "grpc.keepalive_time_ms": keepAliveMillis,
-    "grpc.keepalive_timeout_ms": keepAliveTimeoutMillis,
+    "grpc.keepalive_time_ms": keepAlive.intervalMillis,
+    "grpc.keepalive_timeout_ms": keepAlive.timeoutMillis,
     "grpc.keepalive_permit_without_calls": 1,
-    "grpc.max_concurrent_streams": 0xffffffff,
+    "grpc.max_concurrent_streams": options.maxConcurrentStreams ?? 0xffffffff,
     "grpc.enable_channelz": 0,
     interceptors: [observe]
   })

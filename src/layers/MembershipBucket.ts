@@ -36,7 +36,13 @@ export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Se
       const settings = yield* Settings
       const status = yield* NodeStatus
       const log = yield* Log
+      const { etcd } = settings
       const scheme = settings.tls === undefined ? "http" : "https"
+      /** As the flags of etcd say it; a registration holds one address without its scheme. */
+      const advertised = (urls: ReadonlyArray<string> | undefined, address: string, own: boolean) => {
+        if (own && urls !== undefined) return urls
+        return [`${urls?.[0]?.startsWith("https:") === true ? "https" : scheme}://${address}`]
+      }
 
       let incarnation = local.opened.incarnation
       let starts = local.opened.starts
@@ -172,12 +178,13 @@ export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Se
           [...members.members]
             .filter(([nodeId]) => registrations.has(nodeId))
             .map(([nodeId, id]) => {
-              const r = registrations.get(nodeId)!
+              const { clientAddress, peerAddress } = registrations.get(nodeId)!
+              const own = nodeId === settings.nodeId
               return {
                 id,
-                name: nodeId,
-                peerUrls: [`${scheme}://${r.peerAddress}`],
-                clientUrls: [`${scheme}://${r.clientAddress}`],
+                name: own ? (etcd?.memberName ?? nodeId) : nodeId,
+                peerUrls: advertised(etcd?.advertisePeerUrls, peerAddress, own),
+                clientUrls: advertised(etcd?.advertiseClientUrls, clientAddress, own),
                 isLearner: false
               }
             })

@@ -60,7 +60,7 @@ export const resolveImport = (from: string, specifier: string): string => {
 }
 
 /** What core may use besides types: modules that only compute. */
-const pureModules = new Set(["node:buffer", "node:zlib", "node:util", "node:path", "jsonc-parser"])
+const pureModules = new Set(["node:buffer", "node:zlib", "node:util", "node:path", "jsonc-parser", "yaml"])
 
 /**
  * programs → layers → services → core; no layer imports a layer; core stays pure. Core may name the types of a service

@@ -7,6 +7,7 @@ import { Alarms } from "../services/Alarms.ts"
 import { Auth } from "../services/Auth.ts"
 import { EtcdExport } from "../services/EtcdExport.ts"
 import { Kv, type Reply } from "../services/Kv.ts"
+import { Leases } from "../services/Leases.ts"
 import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { Membership } from "../services/Membership.ts"
 import { Metrics } from "../services/Metrics.ts"
@@ -17,11 +18,15 @@ import { Supervisor } from "../services/Supervisor.ts"
 import { WatchHub } from "../services/WatchHub.ts"
 import { authMethods } from "./clientapi/authMethods.ts"
 import { clusterMethods } from "./clientapi/clusterMethods.ts"
+import { electionMethods } from "./clientapi/electionMethods.ts"
 import { healthMethods } from "./clientapi/healthMethods.ts"
 import { kvMethods } from "./clientapi/kvMethods.ts"
+import { keepAliveStream, leaseMethods } from "./clientapi/leaseMethods.ts"
+import { lockMethods } from "./clientapi/lockMethods.ts"
 import { maintenanceDataMethods, snapshotStream } from "./clientapi/maintenanceData.ts"
 import { type Disk, hasLeader, maintenanceMethods } from "./clientapi/maintenanceMethods.ts"
 import { methods } from "./clientapi/methods.ts"
+import { observeStream } from "./clientapi/observe.ts"
 import { rangeStream } from "./clientapi/rangeStream.ts"
 import { endedStream, healthWatch, type StreamMethod, watchStream } from "./clientapi/streams.ts"
 
@@ -41,6 +46,7 @@ export const layer: Layer.Layer<
   never,
   | Kv
   | WatchHub
+  | Leases
   | Alarms
   | Access
   | Auth
@@ -80,16 +86,23 @@ export const layer: Layer.Layer<
     }
 
     const { maxRequestBytes, maxTxnOps, quotaBytes } = settings.limits
+    const hub = yield* WatchHub
+    const leases = yield* Leases
+    const quota = yield* Quota
+    const locks = { access, kv, hub, leases, quota }
     const unaryMethods = new Map([
       ...kvMethods({
         access,
         kv,
-        quota: yield* Quota,
+        quota,
         metrics: yield* Metrics,
         clock,
         maxRequestBytes,
         maxTxnOps
       }),
+      ...leaseMethods({ access, leases, quota }),
+      ...lockMethods(locks),
+      ...electionMethods(locks),
       ...clusterMethods({ access, kv, membership, status }),
       ...maintenanceMethods({ access, kv, alarms: yield* Alarms, status, membership, disk, quotaBytes }),
       ...maintenanceDataMethods({ access, exporter, status, revision: kv.revision, run }),
@@ -98,7 +111,9 @@ export const layer: Layer.Layer<
     ])
     const streamMethods = new Map<string, StreamMethod>([
       ["/etcdserverpb.KV/RangeStream", rangeStream(kv, access, maxRequestBytes)],
-      ["/etcdserverpb.Watch/Watch", watchStream(yield* WatchHub, access)],
+      ["/etcdserverpb.Watch/Watch", watchStream(hub, access)],
+      ["/etcdserverpb.Lease/LeaseKeepAlive", keepAliveStream({ access, leases })],
+      ["/v3electionpb.Election/Observe", observeStream(locks)],
       ["/etcdserverpb.Maintenance/Snapshot", snapshotStream({ access, exporter, run })],
       ["/grpc.health.v1.Health/Watch", healthWatch]
     ])

@@ -26,6 +26,7 @@ import * as HttpApiEtcd from "../layers/HttpApiEtcd.ts"
 import * as IdentityPlain from "../layers/IdentityPlain.ts"
 import * as IdentityTls from "../layers/IdentityTls.ts"
 import * as KvPrimary from "../layers/KvPrimary.ts"
+import * as LeasesPrimary from "../layers/LeasesPrimary.ts"
 import * as LeadershipElector from "../layers/LeadershipElector.ts"
 import * as LocalStoreMetered from "../layers/LocalStoreMetered.ts"
 import * as LocalStoreSqlite from "../layers/LocalStoreSqlite.ts"
@@ -81,7 +82,9 @@ export const node = (settings: SettingsShape) =>
     AutoCompactorClock.layer,
     EtcdExportBbolt.layer
   ).pipe(
-    Layer.provideMerge(Layer.mergeAll(KvPrimary.layer, AlarmsPrimary.layer, AccessAuth.layer, AuthPrimary.layer)),
+    Layer.provideMerge(
+      Layer.mergeAll(KvPrimary.layer, LeasesPrimary.layer, AlarmsPrimary.layer, AccessAuth.layer, AuthPrimary.layer)
+    ),
     Layer.provideMerge(ReplicatedStatePrimary.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorStore.layer),

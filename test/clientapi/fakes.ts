@@ -15,6 +15,7 @@ import { Alarms } from "../../src/services/Alarms.ts"
 import { Auth } from "../../src/services/Auth.ts"
 import { EtcdExport, ExportFailed } from "../../src/services/EtcdExport.ts"
 import { Kv } from "../../src/services/Kv.ts"
+import { Leases } from "../../src/services/Leases.ts"
 import { LocalStore } from "../../src/services/LocalStore.ts"
 import { Membership } from "../../src/services/Membership.ts"
 import { NodeStatus } from "../../src/services/NodeStatus.ts"
@@ -273,6 +274,8 @@ const noExport: EtcdExport["Service"] = {
 
 /** Of users and roles nothing is known here. */
 const auth = Layer.succeed(Auth, {} as unknown as Auth["Service"])
+/** Nor of leases. */
+const leases = Layer.succeed(Leases, {} as unknown as Leases["Service"])
 const quota = Layer.succeed(Quota, Quota.of({ admit: () => undefined }))
 
 /** A node that leads itself, in term 3. */
@@ -308,6 +311,7 @@ export const ground = (
         quota,
         Layer.succeed(EtcdExport, options.exporter ?? noExport),
         auth,
+        leases,
         options.access === undefined ? AccessOpen.layer : Layer.succeed(Access, options.access)
       )
     ),

@@ -1,0 +1,184 @@
+/**
+ * What a lock or election call does on behalf of its caller: each step is checked and counted as if the caller had sent
+ * it (etcd's own recipes pass the caller's metadata on).
+ */
+import { leave, sessionTtlSeconds } from "../../../core/locks/recipe.ts"
+import { leaseGrantCost, txnCost } from "../../../core/txn/cost.ts"
+import { Code, type EtcdError, errors, etcdError } from "../../../core/wire/errors.ts"
+import type {
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  RangeRequest,
+  RangeResponse,
+  TxnRequest,
+  TxnResponse,
+  WatchCreateRequest,
+  WatchResponse
+} from "../../../core/wire/messages.ts"
+import type { Access, Caller, Refusal } from "../../../services/Access.ts"
+import type { CallContext } from "../../../services/ClientApi.ts"
+import type { Kv, Reply } from "../../../services/Kv.ts"
+import type { Leases } from "../../../services/Leases.ts"
+import type { Quota } from "../../../services/Quota.ts"
+import type { WatchHub } from "../../../services/WatchHub.ts"
+
+export interface LockOptions {
+  readonly access: Access["Service"]
+  readonly kv: Kv["Service"]
+  readonly hub: WatchHub["Service"]
+  readonly leases: Leases["Service"]
+  readonly quota: Quota["Service"]
+}
+
+export interface Session {
+  readonly lease: bigint
+  /** Made for this call; nobody else knows it. */
+  readonly own: boolean
+}
+
+/** Its caller has gone: nobody reads the answer. */
+export const canceled: EtcdError = etcdError(Code.Canceled, "etcdserver: request canceled")
+
+const unheard: Reply<unknown> = { succeed: () => {}, fail: () => {} }
+
+export class Calls {
+  readonly #options: LockOptions
+  readonly #context: CallContext
+  #closed = false
+  #giveUp: (() => void) | undefined
+
+  /** `waits`: the call may wait long and wants to know when its caller goes. */
+  constructor(options: LockOptions, context: CallContext, waits: boolean) {
+    this.#options = options
+    this.#context = context
+    if (!waits) return
+    context.onClosed?.(() => {
+      this.#closed = true
+      this.#giveUp?.()
+    })
+  }
+
+  /** The caller has gone, or has its answer. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Called when the caller goes, at once when it has gone; undefined: no longer. */
+  onClosed(giveUp: (() => void) | undefined): void {
+    this.#giveUp = giveUp
+    if (this.#closed) giveUp?.()
+  }
+
+  range(request: RangeRequest, reply: Reply<RangeResponse>): void {
+    const { access, kv } = this.#options
+    this.#allowed(
+      (caller) => access.range(caller, request),
+      reply,
+      () => kv.range(request, reply)
+    )
+  }
+
+  deleteRange(request: DeleteRangeRequest, reply: Reply<DeleteRangeResponse>): void {
+    const { access, kv } = this.#options
+    this.#allowed(
+      (caller) => access.deleteRange(caller, request),
+      reply,
+      () => kv.deleteRange(request, reply)
+    )
+  }
+
+  txn(request: TxnRequest, reply: Reply<TxnResponse>): void {
+    const { access, kv, quota } = this.#options
+    this.#allowed(
+      (caller) => access.txn(caller, request),
+      reply,
+      () => {
+        const cost = txnCost(request)
+        const full = cost === 0 ? undefined : quota.admit(cost)
+        if (full === undefined) kv.txn(request, reply)
+        else reply.fail(full)
+      }
+    )
+  }
+
+  /** The given lease, or a new one that nobody keeps alive, as in etcd. */
+  session(lease: bigint, reply: Reply<Session>): void {
+    if (lease !== 0n) return reply.succeed({ lease, own: false })
+    const { access, leases, quota } = this.#options
+    this.#allowed(
+      (caller) => access.user(caller),
+      reply,
+      () => {
+        const full = quota.admit(leaseGrantCost)
+        if (full !== undefined) return reply.fail(full)
+        const succeed = ({ id }: { readonly id: bigint }): void => reply.succeed({ lease: id, own: true })
+        leases.grant({ id: 0n, ttl: sessionTtlSeconds }, { succeed, fail: reply.fail })
+      }
+    )
+  }
+
+  /** Takes back what the call itself did, whoever may do what by now. A session's keys go with it. */
+  withdraw(session: Session, key: Uint8Array, createRevision: number): void {
+    if (session.own) this.endSession(session)
+    else this.#options.kv.txn(leave(key, createRevision), unheard)
+  }
+
+  endSession({ lease, own }: Session): void {
+    if (own) this.#options.leases.revoke({ id: lease }, unheard)
+  }
+
+  /**
+   * Calls back for every response with events until it is told to stop (`stop`, which is returned). A watch that the
+   * server ends is lost: where its start is compacted away, or when it was never allowed.
+   */
+  watch(
+    request: WatchCreateRequest,
+    on: {
+      readonly events: (response: WatchResponse) => boolean
+      readonly lost: (error: EtcdError) => void
+    }
+  ): { readonly stop: () => void; readonly drained: () => void } {
+    const { access, hub } = this.#options
+    let stopped = false
+    const stream = hub.open({
+      send: (response) => {
+        if (stopped) return true
+        if (response.canceled) {
+          stop()
+          queueMicrotask(() => on.lost(errors.compacted))
+        } else if (response.events.length > 0) return on.events(response)
+        return true
+      }
+    })
+    const stop = (): void => {
+      stopped = true
+      stream.close()
+    }
+    const lost = (error: EtcdError): void => {
+      stop()
+      on.lost(error)
+    }
+    this.#allowed(
+      (caller) => access.watch(caller, request),
+      { fail: lost },
+      () => {
+        if (!stopped) stream.request({ kind: "create", create: request })
+      }
+    )
+    return { stop, drained: stream.drained }
+  }
+
+  #allowed(check: (caller: Caller) => Refusal, reply: Pick<Reply<never>, "fail">, go: () => void): void {
+    const { access } = this.#options
+    if (!access.enabled()) return go()
+    access.identify(
+      this.#context,
+      (caller) => {
+        const refused = check(caller)
+        if (refused === undefined) go()
+        else reply.fail(refused)
+      },
+      reply.fail
+    )
+  }
+}

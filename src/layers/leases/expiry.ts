@@ -1,0 +1,65 @@
+/**
+ * Looks every half second for leases that have run out and has them revoked (rule L7). Time in which nobody could keep a
+ * lease alive does not count: neither an outage of what the answers depend on nor a halt of the process.
+ */
+import { Effect } from "effect"
+import { bucketMillis, type Deadlines, type Timed } from "../../core/lease/Deadlines.ts"
+import type { Waiter } from "../../services/Replicator.ts"
+
+/** 1000 a second. */
+const revokesPerLook = 500
+/** Leases visited and revoked in one go, a few milliseconds. */
+const visitsPerSlice = 4_096
+const revokesPerSlice = 50
+const retryMillis = 3_000
+/** The node is deaf from here on; less is what a busy machine does. */
+const outageMillis = 1_000
+
+export interface ExpiryOptions {
+  readonly deadlines: Deadlines
+  readonly now: () => number
+  /** A linearizable read of what is committed now. */
+  readonly whenReadable: (waiter: Waiter) => void
+  /** False: not now. */
+  readonly revoke: (lease: Timed) => boolean
+}
+
+export const expiry = ({ deadlines, now, revoke, whenReadable }: ExpiryOptions): Effect.Effect<never> =>
+  Effect.suspend(() => {
+    /** Answers could be given at this moment. */
+    let heardAt = now()
+    let asking = false
+
+    const heard = (): void => {
+      const at = now()
+      const missed = at - heardAt - bucketMillis
+      heardAt = at
+      if (missed > outageMillis) deadlines.extend(missed)
+    }
+    const probe: Waiter = {
+      done: () => {
+        asking = false
+        heard()
+      },
+      failed: () => {
+        asking = false
+      }
+    }
+
+    const look = Effect.gen(function* () {
+      yield* Effect.sleep(bucketMillis)
+      if (asking) return
+      asking = true
+      whenReadable(probe)
+      // Nothing runs out before the outage is over and known.
+      if (now() - heardAt > bucketMillis) return
+      while (!deadlines.look(now(), visitsPerSlice)) yield* Effect.yieldNow
+      for (let left = revokesPerLook; left > 0; left -= revokesPerSlice) {
+        const run = deadlines.take(Math.min(left, revokesPerSlice))
+        for (const lease of run) if (!revoke(lease)) deadlines.putBack(lease, now() + retryMillis)
+        if (run.length < revokesPerSlice) break
+        yield* Effect.yieldNow
+      }
+    })
+    return Effect.forever(look)
+  })

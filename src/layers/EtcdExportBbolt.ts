@@ -161,7 +161,7 @@ export const layer: Layer.Layer<EtcdExport, never, ReplicatedState | LocalStore 
             for (let done = false; !done;) {
               const page = yield* view.next(pageRecords, pageBytes)
               // The store tells which version counts at the revision as long as its floor is not above it.
-              if (state.store.compactRevision > opened.revision) return undefined
+              if (state.store.compactRevision > Math.max(opened.revision, opened.compactRevision)) return undefined
               done = page.done
               opened.add(page.records)
             }

@@ -55,6 +55,34 @@ describe("HashKV", () => {
     assert.isTrue(hasher instanceof HashKv && hasher.compactRevision === 4 && hasher.revision === 5)
   })
 
+  it("leaves out the tombstone at the compaction revision, also where no key is left, as in real etcd", () => {
+    const store = new MvccStore()
+    const history: Array<LogRecord> = []
+    const write = (written: ReturnType<typeof evaluatePut> | ReturnType<typeof evaluateDeleteRange>) => {
+      if (isEtcdError(written)) throw new Error(written.message)
+      for (const each of written.records) {
+        store.apply(each)
+        history.push(each)
+      }
+      store.commit(store.headRevision)
+    }
+    write(evaluatePut(store, putRequest("a", "1"), contextOf(store)))
+    write(evaluateDeleteRange(store, deleteRequest("a"), contextOf(store)))
+    store.compact(3)
+    assert.strictEqual(hash(store, history), 1084519789)
+    write(evaluatePut(store, putRequest("b", "1"), contextOf(store)))
+    write(evaluatePut(store, putRequest("b", "2"), contextOf(store)))
+    write(evaluateDeleteRange(store, deleteRequest("b"), contextOf(store)))
+    assert.strictEqual(hash(store, history, 4), 3584256279)
+    assert.strictEqual(hash(store, history), 182037763)
+    store.compact(5)
+    assert.strictEqual(hash(store, history), 2300507702)
+    write(evaluatePut(store, putRequest("c", "3"), contextOf(store)))
+    assert.strictEqual(hash(store, history), 3468456518)
+    store.compact(7)
+    assert.strictEqual(hash(store, history), 4094172458)
+  })
+
   it("passes over operations, the internal record, and what lies above the asked revision", () => {
     const { history, store } = published()
     const internal = record(1, "_netsy", { created: true, value: bytes("") })

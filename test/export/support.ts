@@ -1,0 +1,73 @@
+/** A whole node with a data directory of its own, a model of its keys, and its exported file read back. */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { EtcdExport } from "../../src/services/EtcdExport.ts"
+import { Kv } from "../../src/services/Kv.ts"
+import { type Bucket, type Item, readDatabase } from "../bbolt/reader.ts"
+import { del, put, txnRequest } from "../mvcc/requests.ts"
+import { asEffect, compact, makeWorld, type Running, startNode } from "../node/world.ts"
+import type { Model, Row } from "./model.ts"
+import type { Random } from "../wire/random.ts"
+
+/** A node in a directory that goes with the scope. */
+export const nodeIn = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-export-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+  )
+  const world = makeWorld({ NETSY_DATA_DIR: folder })
+  const node = yield* Effect.acquireRelease(startNode(world), (running) => running.stop)
+  return { world, node, filesLeft: () => readdirSync(folder) }
+})
+
+/** A transaction of puts and deletes, on node and model. */
+export const write = (
+  node: Running,
+  model: Model,
+  changes: ReadonlyArray<{ readonly key: string; readonly value: string | undefined }>
+) => {
+  const ops = changes.map(({ key, value }) => (value === undefined ? del(key) : put(key, value)))
+  return node
+    .use(Kv.use((kv) => asEffect<unknown>((reply) => kv.txn(txnRequest([], ops), reply))))
+    .pipe(Effect.tap(() => Effect.sync(() => model.write(changes))))
+}
+
+export const compactBoth = (node: Running, model: Model, revision: number) =>
+  node.use(compact(revision)).pipe(Effect.tap(() => Effect.sync(() => (model.compacted = revision))))
+
+/** Few keys, so that they collide; now and then many changes at once. */
+export const randomWrite = (node: Running, model: Model, source: Random) => {
+  const names = new Set(Array.from({ length: source.chance(20) ? 5 : 1 }, () => `key-${source.int(12)}`))
+  return write(
+    node,
+    model,
+    [...names].map((key) => ({
+      key,
+      value: source.chance(30) ? undefined : "v".repeat(source.chance(3) ? 20_000 : source.int(40))
+    }))
+  )
+}
+
+export const exported = EtcdExport.use((exporter) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const file = yield* exporter.file
+      const buckets = readDatabase(yield* file.read(0, file.bytes))
+      return { revision: file.revision, buckets }
+    })
+  )
+)
+
+export const itemsOf = (buckets: ReadonlyArray<Bucket>, name: string): ReadonlyArray<Item> =>
+  buckets.find((bucket) => bucket.name === name)!.items
+
+export const assertRows = (found: ReadonlyArray<Item>, expected: ReadonlyArray<Row>): void => {
+  const hex = ({ key, value }: Item): string =>
+    `${Buffer.from(key).toString("hex")}=${Buffer.from(value).toString("hex")}`
+  assert.deepStrictEqual(found.map(hex), expected.map(hex))
+}
+
+export const hashKv = (revision: number) => EtcdExport.use((exporter) => exporter.hashKv(revision))

@@ -9,7 +9,8 @@ export interface EnvironmentRead {
 }
 
 const prefix = "ETCD_"
-const slipDistanceMax = 3
+/** Of letters: in a name as short as `ETCD_PORT` two slips could be meant for anything. */
+const slipShare = 1 / 6
 
 /** Adds to `values` what the command line has not said. */
 export const readEnvironment = (
@@ -56,6 +57,9 @@ export const readEnvironment = (
 /** Others own names with this prefix too (Kubernetes adds `ETCD_PORT` …): a hint only for likely slips. */
 const unrecognized = (variable: string): string => {
   const meant = nearest(variable, flagNames.map(variableOfFlag))
-  const hint = meant !== undefined && editDistance(variable, meant) <= slipDistanceMax ? `; did you mean ${meant}?` : ""
+  const hint =
+    meant !== undefined && editDistance(variable, meant) <= variable.length * slipShare
+      ? `; did you mean ${meant}?`
+      : ""
   return `unrecognized environment variable ${shown(variable).slice(1, -1)}${hint}`
 }

@@ -116,8 +116,8 @@ const resolvePorts = (flags: FlagReading, cwd: string): Ports => {
     listenMetrics: listening(listenMetrics),
     advertiseClientUrls: advertised(flags, "advertise-client-urls"),
     advertisePeerUrls: advertised(flags, "initial-advertise-peer-urls"),
-    clientTls: resolveTls(flags, cwd, "client", [...listenClient, ...listenClientHttp, ...listenMetrics]),
-    peerTls: resolveTls(flags, cwd, "peer", listenPeer),
+    clientTls: resolveTls(flags, cwd, "client", [...listenClient, ...listenClientHttp], listenMetrics),
+    peerTls: resolveTls(flags, cwd, "peer", listenPeer, []),
     ...resolveVersions(flags),
     maxConcurrentStreams: streams,
     keepAlive: {

@@ -11,12 +11,13 @@ const versions = { "TLS1.2": "TLSv1.2", "TLS1.3": "TLSv1.3" } as const
 
 const selfSignedYearsMax = 100
 
-/** Undefined: none of the addresses is secure. */
+/** Undefined: none of the addresses is secure. `others`: addresses that use it too and are usually plain. */
 export const resolveTls = (
   flags: FlagReading,
   cwd: string,
   side: "client" | "peer",
-  urls: ReadonlyArray<EtcdUrl>
+  urls: ReadonlyArray<EtcdUrl>,
+  others: ReadonlyArray<EtcdUrl>
 ): EtcdTlsSettings | undefined => {
   const prefix = side === "client" ? "" : "peer-"
   const named = side === "client" ? "client-" : "peer-"
@@ -43,7 +44,7 @@ export const resolveTls = (
   const trustedCaFile = path(`${prefix}trusted-ca-file`)
   const certAuth = flags.isOn(`${prefix}client-cert-auth`)
   const plain = urls.find((url) => !isSecure(url))
-  const secure = urls.find(isSecure)
+  const secure = [...urls, ...others].find(isSecure)
   if (plain !== undefined && (files !== undefined || certAuth || auto)) {
     flags.warnings.push(`${plain.text} is plain text although certificates are given; they do not protect it`)
   }

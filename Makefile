@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build clean fmt lint check test test-kill test-kube fuzz bench
+.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl fuzz bench
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -17,7 +17,7 @@ NAME ?=
 ARGS ?=
 
 help: ## This list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Verify and install what is needed, and the pre-commit hook
 	@scripts/dev/setup.sh --verify
@@ -61,6 +61,10 @@ test: ## All tests (ARGS=test/core for a part)
 	@scripts/dev/check-packages.sh
 	@$(VITEST) $(ARGS)
 
+test-diff: ## Ten long random sequences to Debian's etcd and to our node: NETSY_SEED=1 for one of them
+	@scripts/dev/check-packages.sh
+	@NETSY_DIFF_SEEDS=10 NETSY_DIFF_OPERATIONS=$${NETSY_DIFF_OPERATIONS:-20000} $(VITEST) test/diff $(ARGS)
+
 test-kill: ## The durability test in full: 30 kills under load
 	@scripts/dev/check-packages.sh
 	@NETSY_KILL_ROUNDS=30 $(VITEST) test/kill $(ARGS)
@@ -68,6 +72,11 @@ test-kill: ## The durability test in full: 30 kills under load
 test-kube: ## What kube-apiserver does, 500 writes/s for a minute, on a directory and on dev-s3 with 28/80 ms
 	@scripts/dev/check-packages.sh
 	@NETSY_KUBE_SECONDS=$${NETSY_KUBE_SECONDS:-60} $(VITEST) test/kube $(ARGS)
+
+test-etcdctl: ## Every command of Debian's etcdctl, with the minute of its check perf
+	@scripts/dev/check-packages.sh
+	@NETSY_ETCDCTL_PERF=true $(VITEST) test/etcdctl $(ARGS)
+	@echo "Again: make test-etcdctl"
 
 fuzz: ## Random input for every decoder, and the random walk of whole nodes: make fuzz SECONDS=60 NETSY_SEED=1
 	@NETSY_FUZZ_SECONDS=$(or $(SECONDS),60) NETSY_WALK_SECONDS=$(or $(SECONDS),60) $(VITEST) test/fuzz test/node/Walk.test.ts $(ARGS)

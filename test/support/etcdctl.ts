@@ -43,6 +43,8 @@ export interface Running {
   readonly lines: (count: number) => Promise<ReadonlyArray<string>>
   readonly ended: Promise<number | null>
   readonly stop: () => void
+  /** SIGKILL: it cannot tidy up. */
+  readonly kill: () => void
 }
 
 /** Starts a command that runs on, such as `watch`. */
@@ -65,6 +67,7 @@ export const startEtcdctl = (daemon: Daemon, args: ReadonlyArray<string>, deadli
     output: () => output,
     ended,
     stop: () => child.kill("SIGINT"),
+    kill: () => child.kill("SIGKILL"),
     lines: (count) =>
       new Promise((resolve, reject) => {
         const late = setTimeout(() => {

@@ -509,6 +509,32 @@ describe("streams through the gateway", () => {
     }).pipe(Effect.provide(worldOf({ stream: watch.stream })))
   })
 
+  it.live("over HTTP/2 a slow reader is held back the same way, and one that resets its stream is gone", () => {
+    const watch = handler()
+    const blob = messageType("etcdserverpb.SnapshotResponse")
+      .encode({ blob: Buffer.alloc(1 << 16, 1) })
+      .finish()
+    return Effect.gen(function* () {
+      const session = yield* rawSession((yield* address).port)
+      const request = session.request({ ":method": "POST", ":path": "/v3/maintenance/snapshot" })
+      request.on("error", () => {})
+      request.end("{}")
+      yield* eventually("asked", () => watch.seen.messages.length === 1)
+      let sent = 0
+      yield* eventually("full", () => ++sent > 1_000 || !watch.seen.out!.send(blob))
+      assert.isBelow(sent, 100)
+      let lines = 0
+      request.setEncoding("utf8")
+      request.on("data", (piece: string) => (lines += piece.split("\n").length - 1))
+      yield* eventually("drained", () => watch.seen.drained === 1)
+      yield* eventually("arrived", () => lines === sent)
+      request.close(8)
+      yield* isClosed(watch)
+      assert.isFalse(watch.seen.out!.send(blob))
+      assert.isTrue((yield* HttpApi).isQuiet())
+    }).pipe(Effect.provide(worldOf({ stream: watch.stream })))
+  })
+
   it.live("when the server stops, open streams end as Unavailable", () => {
     const watch = handler()
     return Effect.gen(function* () {

@@ -122,6 +122,10 @@ describe("probes on the client port", () => {
         "503 [-]data_corruption failed: alarm activated: CORRUPT\n\n"
       )
       assert.strictEqual((yield* get(port, "/readyz/nothing")).status, 404)
+      const { text } = yield* get(port, "/metrics")
+      assert.include(text, 'etcd_server_healthcheck{type="readyz",name="data_corruption"} 0')
+      assert.include(text, 'etcd_server_healthchecks_total{type="readyz",name="linearizable_read",status="success"} 1')
+      assert.include(text, 'etcd_server_healthchecks_total{type="livez",name="serializable_read",status="success"} 3')
     }).pipe(Effect.provide(troubled(wrong)))
   })
 
@@ -179,6 +183,14 @@ describe("access over HTTP", () => {
       const other = yield* get(port, "/version", { origin: "http://b" })
       assert.isUndefined(other.headers["access-control-allow-origin"])
     }).pipe(Effect.provide(withHttp({ cors: ["http://a"] })))
+  )
+
+  it.live("empty lists leave everybody in, as in etcd", () =>
+    Effect.gen(function* () {
+      const answer = yield* get((yield* address).port, "/version", { host: "any", origin: "http://b" })
+      assert.strictEqual(answer.status, 200)
+      assert.strictEqual(answer.headers["access-control-allow-origin"], "*")
+    }).pipe(Effect.provide(withHttp({ cors: [], hostWhitelist: [] })))
   )
 
   it.live("with a whitelist of hosts other names are refused", () =>

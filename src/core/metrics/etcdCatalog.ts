@@ -35,6 +35,8 @@ export const etcdCatalog = {
   ),
   healthSuccess: counter("etcd_server_health_success", "Health checks that passed."),
   healthFailures: counter("etcd_server_health_failures", "Health checks that failed."),
+  healthCheck: gauge("etcd_server_healthcheck", "1 when this check passed the last time.", "type", "name"),
+  healthChecks: counter("etcd_server_healthchecks_total", "Checks by their results.", "type", "name", "status"),
   serverVersion: gauge("etcd_server_version", "The etcd version whose API is served, always 1.", "server_version"),
   clusterVersion: gauge("etcd_cluster_version", "The etcd version of the cluster, always 1.", "cluster_version"),
   serverId: gauge("etcd_server_id", "Member id in hexadecimal, always 1.", "server_id"),

@@ -3,9 +3,9 @@ import type { HttpRequest, HttpResponse } from "../../services/HttpApi.ts"
 import { closing, sendText } from "./answers.ts"
 
 export interface HttpAccess {
-  /** Origins; `*`: all. */
+  /** Origins; `*` or none at all: every one. */
   readonly cors: ReadonlyArray<string>
-  /** Hosts without TLS; `*`: all. */
+  /** Hosts without TLS; `*` or none at all: every one. */
   readonly hostWhitelist: ReadonlyArray<string>
 }
 
@@ -21,6 +21,8 @@ const isSecure = (request: HttpRequest): boolean =>
 export const makeAccess = ({ cors, hostWhitelist }: HttpAccess) => {
   const origins = new Set(cors)
   const hosts = new Set(hostWhitelist)
+  const anyOrigin = origins.size === 0 || origins.has("*")
+  const anyHost = hosts.size === 0 || hosts.has("*")
 
   const allow = (response: HttpResponse, origin: string): void => {
     response.setHeader("access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE")
@@ -29,13 +31,13 @@ export const makeAccess = ({ cors, hostWhitelist }: HttpAccess) => {
   }
 
   return (request: HttpRequest, response: HttpResponse): boolean => {
-    if (!hosts.has("*") && !isSecure(request) && !hosts.has(hostOf(request))) {
+    if (!anyHost && !isSecure(request) && !hosts.has(hostOf(request))) {
       const text = `netsy: host ${JSON.stringify(hostOf(request))} is not in the whitelist of hosts\n`
       sendText(response, 421, text, closing(request))
       return true
     }
     const { origin } = request.headers
-    if (origins.has("*")) allow(response, "*")
+    if (anyOrigin) allow(response, "*")
     else if (origin !== undefined && origins.has(origin)) allow(response, origin)
     if (request.method !== "OPTIONS") return false
     response.writeHead(200, { "content-length": 0, ...closing(request) })

@@ -11,6 +11,7 @@ import {
   livezChecks,
   readyzChecks
 } from "../../core/etcdHealth.ts"
+import { etcdCatalog } from "../../core/metrics/etcdCatalog.ts"
 import { etcdClusterVersion, etcdStorageVersion, etcdVersion } from "../../core/version.ts"
 import { errors } from "../../core/wire/errors.ts"
 import { AlarmType } from "../../core/wire/messages.ts"
@@ -84,8 +85,15 @@ export const makeProbes = (options: ProbesOptions): Probes => {
     }
   }
 
+  const checkGauge = metrics.gauge(etcdCatalog.healthCheck)
+  const checkCounter = metrics.counter(etcdCatalog.healthChecks)
+  const recorded = (type: string, { failure, name }: CheckResult): void => {
+    checkGauge.set(failure === undefined ? 1 : 0, { type, name })
+    checkCounter.inc({ type, name, status: failure === undefined ? "success" : "error" })
+  }
+
   const checks =
-    (names: ReadonlyArray<CheckName>): Probe =>
+    (type: "livez" | "readyz", names: ReadonlyArray<CheckName>): Probe =>
     (query, response) => {
       const excluded = excludedIn(query)
       const wanted = names.filter((name) => !excluded.has(name))
@@ -98,6 +106,7 @@ export const makeProbes = (options: ProbesOptions): Probes => {
         const name = wanted[results.length]
         if (name === undefined) return finish()
         check(name, (result) => {
+          recorded(type, result)
           results.push(result)
           next()
         })
@@ -133,10 +142,10 @@ export const makeProbes = (options: ProbesOptions): Probes => {
     ["/version", (_query, response) => send(response, 200, json, versionBody)],
     ["/health", health],
     ["/metrics", renderMetrics],
-    ["/livez", checks(livezChecks)],
-    ["/readyz", checks(readyzChecks)],
-    ...livezChecks.map((name): [string, Probe] => [`/livez/${name}`, checks([name])]),
-    ...readyzChecks.map((name): [string, Probe] => [`/readyz/${name}`, checks([name])])
+    ["/livez", checks("livez", livezChecks)],
+    ["/readyz", checks("readyz", readyzChecks)],
+    ...livezChecks.map((name): [string, Probe] => [`/livez/${name}`, checks("livez", [name])]),
+    ...readyzChecks.map((name): [string, Probe] => [`/readyz/${name}`, checks("readyz", [name])])
   ])
 
   return {

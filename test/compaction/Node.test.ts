@@ -194,7 +194,8 @@ describe("compaction of a node", () => {
       yield* first.use(grant(1n))
       world.disk.holdSyncs()
       yield* Effect.forkChild(first.use(compact(31)), { startImmediately: true })
-      yield* Effect.sleep(200)
+      const inBucket = first.use(History.use((history) => history.read))
+      while ((yield* inBucket).last.index < 33) yield* Effect.sleep(5)
       yield* first.kill
       const second = yield* startNode(world)
       assert.strictEqual(yield* second.use(everything), "k0=27 k1=28 k2=29")

@@ -153,6 +153,8 @@ describe("compaction by interval", () => {
   it("has ticks that fit a timer", () => {
     assert.isBelow(new IntervalSchedule(400 * 24 * hour, 1).tickMillis, 2 ** 31)
     assert.isBelow(new PeriodicSchedule(400 * 24 * hour, 1).tickMillis, hour)
+    assert.isAtLeast(new IntervalSchedule(0.000_001, 1).tickMillis, 100)
+    assert.isAtLeast(new PeriodicSchedule(1, 1).tickMillis, 100)
   })
 })
 

@@ -22,6 +22,8 @@ export interface Schedule {
 const hourMillis = 3_600_000
 const ticksPerInterval = 10
 const revisionTickMillis = 300_000
+/** However short the time that somebody asks for: a tick costs something. */
+const tickMillisMin = 100
 /** Longer waits do not fit a timer. */
 const tickMillisMax = 2 ** 31 - 1
 
@@ -39,8 +41,8 @@ export class PeriodicSchedule implements Schedule {
   #last = 0
 
   constructor(retentionMillis: number, revision: number) {
-    const tick = Math.min(retentionMillis, hourMillis) / ticksPerInterval
-    this.tickMillis = Math.max(1, tick)
+    const tick = Math.max(tickMillisMin, Math.min(retentionMillis, hourMillis) / ticksPerInterval)
+    this.tickMillis = tick
     this.#ticksToWait = Math.ceil(retentionMillis / tick)
     this.#samplesMax = Math.floor(retentionMillis / tick) + 1
     this.#samples = [revision]
@@ -91,7 +93,7 @@ export class IntervalSchedule implements Schedule {
   #before: number
 
   constructor(intervalMillis: number, revision: number) {
-    this.tickMillis = Math.min(intervalMillis, tickMillisMax)
+    this.tickMillis = Math.min(Math.max(intervalMillis, tickMillisMin), tickMillisMax)
     this.#before = revision
   }
 

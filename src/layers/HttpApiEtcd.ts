@@ -61,8 +61,6 @@ export const layer = (
           return made
         },
         counted: makeClientRequests(metrics),
-        // Watches go on in etcd when the client has closed its half; its other streams end.
-        outlivesRequest: (method) => method === "/etcdserverpb.Watch/Watch",
         guarded: (method, fail, body) => {
           try {
             body()

@@ -107,6 +107,7 @@ describe("the HTTP side of a server", () => {
     const { result } = (await alive.json()) as { readonly result: Record<string, string> }
     assert.strictEqual(result["TTL"], "60")
 
+    // The request's body ends at once; the watch goes on.
     const seen = await watch({ create_request: { key, start_revision: kv!["mod_revision"], progress_notify: true } })
     assert.isTrue((await seen.next())["created"])
     const [first] = (await seen.next())["events"] as ReadonlyArray<Record<string, unknown>>

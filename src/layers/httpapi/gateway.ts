@@ -20,8 +20,6 @@ export interface GatewayOptions extends Pick<ClientApi["Service"], "methods" | "
   readonly body: BodyLimits
   readonly metrics: (method: string) => MethodMetrics
   readonly counted: (type: "unary" | "stream", context: CallContext) => void
-  /** Does the stream go on when the request has been read to its end? */
-  readonly outlivesRequest: (method: string) => boolean
   /** Runs the body; what it throws is a programming error, which fails the call. */
   readonly guarded: (method: string, fail: (error: EtcdError) => void, body: () => void) => void
 }

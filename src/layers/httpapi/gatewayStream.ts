@@ -114,7 +114,7 @@ export const gatewayStream = (call: StreamCall): ((error: EtcdError) => void) =>
     if (!open) return
     if (!documents.isBetween()) return end(etcdError(Code.InvalidArgument, "netsy: JSON: unexpected end"))
     if (kind === "serverStream" && messages === 0) message(new Uint8Array(0))
-    if (open && !options.outlivesRequest(method)) guarded(() => stream.ended())
+    if (open) guarded(() => stream.ended())
   })
   const millis = timeoutMillis(request)
   if (millis !== undefined) {

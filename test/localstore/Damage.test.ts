@@ -7,7 +7,8 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as LocalStoreSqlite from "../../src/layers/LocalStoreSqlite.ts"
 import { LocalStore } from "../../src/services/LocalStore.ts"
-import { changing, first, operation, puts, recordsOf, show } from "./records.ts"
+import { viewed } from "./lives.ts"
+import { bytes, changing, first, operation, puts, recordsOf, show, stateRecords } from "./records.ts"
 import { temporaryFile } from "./tempDisk.ts"
 
 const entries = [
@@ -16,6 +17,8 @@ const entries = [
   ...puts(3, 40, 1, "value ".repeat(20)),
   changing(41, 1, 41, [{ key: "large", value: "z".repeat(9000) }])
 ]
+
+const state = { index: 20, term: 1, revision: 20, ops: ["one", "two".repeat(300), "three"].map(bytes) }
 
 const use = <A, E>(file: string, body: (store: LocalStore["Service"]) => Effect.Effect<A, E>) =>
   Effect.flatMap(LocalStore, body).pipe(Effect.provide(LocalStoreSqlite.layer({ path: file })))
@@ -28,6 +31,7 @@ const filled = Effect.fnUntraced(function* () {
   const incarnation = yield* use(file, (store) =>
     Effect.gen(function* () {
       yield* store.append(entries, 20)
+      yield* store.compact(0, state)
       yield* store.promise({ fenced: 2, reigned: 1 })
       return store.opened.incarnation
     })
@@ -136,13 +140,13 @@ describe("LocalStoreSqlite and what it finds", () => {
         const { file, incarnation } = yield* filled()
         const sound = fs.readFileSync(file)
         let aside = 0
-        let state = 7
+        let seed = 7
         for (let round = 0; round < 40; round++) {
-          state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+          seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
           // Every other round in the first page, where the header and the schema are.
-          const at = round % 2 === 0 ? state % 4096 : state % sound.length
+          const at = round % 2 === 0 ? seed % 4096 : seed % sound.length
           const copy = Buffer.from(sound)
-          copy[at] = copy[at]! ^ (1 << (state >>> 29))
+          copy[at] = copy[at]! ^ (1 << (seed >>> 29))
           fs.rmSync(path.dirname(file), { recursive: true })
           fs.mkdirSync(path.dirname(file))
           fs.writeFileSync(file, copy)
@@ -157,6 +161,9 @@ describe("LocalStoreSqlite and what it finds", () => {
               assert.deepStrictEqual([found, promises], [incarnation, { fenced: 2, reigned: 1 }], `bit at ${at}`)
               assert.deepStrictEqual(show(recordsOf(yield* store.entries(1, 99, 1e9))), show(recordsOf(entries)))
               assert.lengthOf(yield* store.changes(0, 99, 1e9), entries.length - 2)
+              const seen = yield* viewed(store, 99)
+              const rows = recordsOf(entries).filter(({ op }) => op === undefined)
+              assert.deepStrictEqual(show(seen), show([...stateRecords(state), ...rows]))
             })
           )
         }

@@ -4,7 +4,7 @@ import { Effect, type Layer, Schema } from "effect"
 import type { Entry } from "../../src/core/log/record.ts"
 import { LocalStore, type LocalStoreFailed } from "../../src/services/LocalStore.ts"
 import { type End, Model, type State } from "./model.ts"
-import { bytes, changing, operation, recordsOf, show } from "./records.ts"
+import { bytes, changing, first, operation, recordsOf, show } from "./records.ts"
 
 const Key = Schema.Literals(["a", "b", "c"])
 const Size = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))
@@ -54,6 +54,11 @@ const nextEntries = (model: Model, step: Extract<Step, { _tag: "Append" }>): Rea
   if (step.newTerm || term === 0) term++
   return step.entries.map((changes) => {
     index++
+    // As the node does it: the first entry of an empty store is the internal record.
+    if (index === 1 && changes.length === 0) {
+      revision = 1
+      return first(term)
+    }
     if (changes.length === 0) return operation(index, term, revision)
     revision++
     const values = changes.map(({ deleted, key }) => (deleted ? { key } : { key, value: `${key}@${index}` }))

@@ -60,7 +60,8 @@ export const stateStored = (log: LogState, index: number): LogState => ({
 
 /**
  * Up to which index a compaction may remove operations: those that the state stands for, among the entries up to the
- * floor's. `firstAbove` is the index of the first entry above the floor, if any.
+ * floor's. `firstAbove` is the index of the first key change above the floor, if any; operations before it that are above
+ * the floor themselves stay too.
  */
 export const removableOps = (log: LogState, state: End | undefined, firstAbove: number | undefined): number => {
   if (state === undefined) return 0

@@ -111,14 +111,16 @@ export class Table {
     }
     const floor = Math.max(this.log.floor, revision)
     const firstAbove = this.history.find((record) => record.revision > floor)?.index
+    const { baseIndex } = this.log
     const opsUpTo = removableOps(this.log, this.state, firstAbove)
     const newest = new Map<string, LogRecord>()
     for (const record of this.history) if (record.revision <= floor) newest.set(keyOf(record.key), record)
     let removed: LogRecord | undefined
     const kept = this.records.filter((record) => {
       if (record.op !== undefined) {
-        if (record.index <= opsUpTo) removed = record
-        return record.index > opsUpTo
+        const goes = record.index <= opsUpTo && (record.index <= baseIndex || record.revision <= floor)
+        if (goes) removed = record
+        return !goes
       }
       if (!isHistory(record) || record.revision > floor) return true
       const stays = newest.get(keyOf(record.key)) === record && (!record.deleted || record.revision === floor)

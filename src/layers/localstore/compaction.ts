@@ -27,7 +27,7 @@ export class Compaction {
   private readonly walk: Database.Statement<[number, number, number, number, number, number], Walked>
   private readonly removeOlder: Database.Statement<[Uint8Array, number, number, number], Removed>
   private readonly removeRow: Database.Statement<[number], Removed>
-  private readonly removeOps: Database.Statement<[number, number], Removed>
+  private readonly removeOps: Database.Statement<[number, number, number, number], Removed>
   private readonly firstAbove: Database.Statement<[number], number>
   private cursor = { revision: 0, sub: -1, row: -1 }
   private walkDone = true
@@ -50,9 +50,10 @@ export class Compaction {
       .raw(true)
     this.removeRow = db.prepare<[number], Removed>(`DELETE FROM records WHERE row = ? ${removed}`).raw(true)
     this.removeOps = db
-      .prepare<[number, number], Removed>(
+      .prepare<[number, number, number, number], Removed>(
         `DELETE FROM records WHERE row IN
-           (SELECT row FROM records WHERE kind = ${Kind.op} AND idx <= ? ORDER BY idx LIMIT ?) ${removed}`
+           (SELECT row FROM records WHERE kind = ${Kind.op} AND idx <= ? AND (idx <= ? OR revision <= ?)
+            ORDER BY idx LIMIT ?) ${removed}`
       )
       .raw(true)
     this.firstAbove = db
@@ -76,8 +77,9 @@ export class Compaction {
     if (!this.walkDone) this.walkOn(rowsMax, gone)
     else {
       this.writes.change(() => {
-        for (const row of this.removeOps.all(this.opsUpTo, rowsMax)) gone.add(row)
-        return compacted(this.writes.log, gone.newest, 0)
+        const { log } = this.writes
+        for (const row of this.removeOps.all(this.opsUpTo, log.baseIndex, log.floor, rowsMax)) gone.add(row)
+        return compacted(log, gone.newest, 0)
       })
       return { removed: gone.count, done: gone.count < rowsMax }
     }

@@ -8,6 +8,7 @@ import type { AuthChange, AuthOp } from "../log/opAuth.ts"
 import { AlarmAction, decodeOp, type Op } from "../log/op.ts"
 import { writeRevision } from "../mvcc/backendRow.ts"
 import { compareBytes } from "../mvcc/keys.ts"
+import { Role, User } from "../wire/codec/auth.ts"
 import { AlarmMember } from "../wire/codec/maintenance.ts"
 import type { Member } from "../wire/codec/cluster.ts"
 import { encodeMessage } from "../wire/codec/common.ts"
@@ -110,8 +111,8 @@ export class EtcdBuckets {
   }
 
   #auth(change: AuthChange): void {
-    if (change.kind === "user") this.#add("authUsers", text(change.name), encodeMessage(change, writeUser))
-    else if (change.kind === "role") this.#add("authRoles", text(change.name), encodeMessage(change, writeRole))
+    if (change.kind === "user") this.#add("authUsers", text(change.name), userValue(change))
+    else if (change.kind === "role") this.#add("authRoles", text(change.name), roleValue(change))
     else assert(change.kind === "state", `a snapshot holds no change of authentication ${change.kind}`)
   }
 }
@@ -122,29 +123,20 @@ const writeLease = (writer: Writer, lease: Extract<Op, { readonly kind: "leaseGr
   writer.int64Field(3, lease.remainingTtlSeconds)
 }
 
-/** As etcd sorts, which bisects. */
+// etcd bisects roles and permissions.
+
 const byBytes = (a: string, b: string): number => compareBytes(text(a), text(b))
 
-const writeUser = (writer: Writer, user: Extract<AuthChange, { readonly kind: "user" }>): void => {
-  writer.stringField(1, user.name)
-  writer.bytesField(2, user.passwordHash)
-  for (const role of user.roles.toSorted(byBytes)) writer.stringElement(3, role)
-  const options = writer.open(4)
-  writer.boolField(1, user.noPassword)
-  writer.close(options)
-}
+const userValue = ({ name, noPassword, passwordHash, roles }: Extract<AuthChange, { readonly kind: "user" }>) =>
+  User.encode({ name: text(name), password: passwordHash, roles: roles.toSorted(byBytes), options: { noPassword } })
 
-/** etcd looks up permissions by bisection over their keys. */
-const writeRole = (writer: Writer, role: Extract<AuthChange, { readonly kind: "role" }>): void => {
-  writer.stringField(1, role.name)
-  for (const { key, rangeEnd, type } of role.permissions.toSorted((a, b) => compareBytes(a.key, b.key))) {
-    const permission = writer.open(2)
-    writer.int64Field(1, type)
-    writer.bytesField(2, key)
-    writer.bytesField(3, rangeEnd)
-    writer.close(permission)
-  }
-}
+const roleValue = ({ name, permissions }: Extract<AuthChange, { readonly kind: "role" }>) =>
+  Role.encode({
+    name: text(name),
+    keyPermission: permissions
+      .map(({ key, rangeEnd, type }) => ({ permType: type, key, rangeEnd }))
+      .sort((a, b) => compareBytes(a.key, b.key))
+  })
 
 // Numbers of 64 bits are more than JSON.stringify knows, so the ids are put in as text.
 

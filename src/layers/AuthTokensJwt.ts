@@ -59,18 +59,30 @@ const loadKey = (path: string, parse: (pem: Buffer) => Key): Effect.Effect<Key, 
     )
   )
 
-/** The kind of key that a method signs with. */
-const keyTypeOf = (signMethod: string): string =>
-  signMethod === "EdDSA" ? "ed25519" : signMethod.startsWith("ES") ? "ec" : "rsa"
+const curves: Readonly<Record<string, string>> = { ES256: "prime256v1", ES384: "secp384r1", ES512: "secp521r1" }
+const rsaBitsMin = 2_048
+
+/** Undefined: the method signs with keys of this kind. */
+const unfit = (signMethod: string, key: KeyObject): string | undefined => {
+  const { asymmetricKeyDetails: details, asymmetricKeyType: type } = key
+  const wanted = signMethod === "EdDSA" ? "ed25519" : signMethod.startsWith("ES") ? "ec" : "rsa"
+  if (type !== wanted) return `${signMethod} needs a key of type ${wanted}, this one is ${type}`
+  const curve = curves[signMethod]
+  if (curve !== undefined && details?.namedCurve !== curve) {
+    return `${signMethod} needs the curve ${curve}, this one is ${details?.namedCurve}`
+  }
+  if (wanted === "rsa" && (details?.modulusLength ?? 0) < rsaBitsMin) {
+    return `a key of ${details?.modulusLength} bits; ${rsaBitsMin} are the least`
+  }
+  return undefined
+}
 
 const ofType =
   (signMethod: string, parse: (pem: Buffer) => KeyObject) =>
   (pem: Buffer): KeyObject => {
     const key = parse(pem)
-    const wanted = keyTypeOf(signMethod)
-    if (key.asymmetricKeyType !== wanted) {
-      throw new Error(`${signMethod} needs a key of type ${wanted}, this one is ${key.asymmetricKeyType}`)
-    }
+    const reason = unfit(signMethod, key)
+    if (reason !== undefined) throw new Error(reason)
     return key
   }
 

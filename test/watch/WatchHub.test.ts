@@ -340,6 +340,27 @@ describe("a transaction that touches a key twice", () => {
   })
 })
 
+describe("a watch from the compacted revision", () => {
+  it.effect("C2: sees only the newest version of a key that one transaction touched twice", () => {
+    const world = new World()
+    world.write([
+      { key: "gone", value: "a" },
+      { key: "gone", value: undefined },
+      { key: "k", value: "1" }
+    ])
+    world.write([{ key: "k", value: "2" }])
+    world.floor = 2
+    // The rows are still there: the disk removes them when it gets to it.
+    world.stored = () => world.changes.map(({ record }) => record)
+    return Effect.gen(function* () {
+      const { receiver, stream } = yield* begun(world)
+      stream.request(create({ ...everything, startRevision: 2 }))
+      yield* settle()
+      assert.deepStrictEqual(events(receiver.messages), ["del gone=@2", "put k=1@2", "put k=2@3"])
+    }).pipe(Effect.provide(hub(world)))
+  })
+})
+
 describe("a slow receiver", () => {
   it.effect("W17: is sent nothing while full, does not hold up others, and gets everything afterwards in order", () => {
     const world = new World()

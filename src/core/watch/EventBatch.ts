@@ -62,6 +62,16 @@ export class EventBatch {
     return record.created || record.prevRevision === revision ? 0 : record.prevRevision
   }
 
+  /** Whether the key was not touched again in the same revision. */
+  isNewest(position: number): boolean {
+    const { revision } = this.#changes[position]!.record
+    for (let i = position + 1; i < this.#changes.length; i++) {
+      if (this.#changes[i]!.record.revision !== revision) break
+      if (this.#keys[i] === this.#keys[position]) return false
+    }
+    return true
+  }
+
   setPrevious(position: number, previous: KeyValue): void {
     this.#previous.set(position, previous)
   }

@@ -194,7 +194,10 @@ export class Watches {
     }
     const events: Array<Event> = []
     for (const position of batch.positions(watch, watch.next)) {
-      if (!watch.wants(batch.change(position).record.deleted)) continue
+      const { record } = batch.change(position)
+      if (!watch.wants(record.deleted)) continue
+      // Rule C2: of the compacted revision only the newest version of each key counts, removed already or not.
+      if (record.revision <= this.#floor && !batch.isNewest(position)) continue
       events.push(batch.event(position, watch.wantsPrevious, this.#floor))
     }
     watch.next = batch.to + 1

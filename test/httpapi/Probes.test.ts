@@ -198,6 +198,12 @@ describe("access over HTTP", () => {
       const { port } = yield* address
       assert.strictEqual((yield* get(port, "/version", { host: "etcd.local:2379" })).status, 200)
       assert.strictEqual((yield* get(port, "/version", { host: "evil" })).status, 421)
+      const put = { headers: { host: "evil" }, body: '{"key":"YQ=="}' }
+      assert.strictEqual((yield* call(port, "/v3/kv/put", put)).status, 421)
+      const preflight = { method: "OPTIONS", headers: { host: "etcd.local" }, body: '{"key":"YQ=="}' }
+      assert.strictEqual((yield* call(port, "/v3/kv/put", preflight)).text, "")
+      const read = yield* call(port, "/v3/kv/range", { headers: { host: "etcd.local" }, body: '{"key":"YQ=="}' })
+      assert.notInclude(read.text, "kvs")
     }).pipe(Effect.provide(withHttp({ hostWhitelist: ["etcd.local"] })))
   )
 

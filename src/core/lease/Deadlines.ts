@@ -65,7 +65,7 @@ export class Deadlines {
     this.#leave(lease)
   }
 
-  /** The full time again from now on. */
+  /** The full time again from now on. Deadlines never move back: nobody would look in time. */
   renew(timed: Timed, nowMillis: number): void {
     const lease = timed as Lease
     assert(lease.deadlineMillis > nowMillis, `lease ${lease.id} has run out: nothing renews it`)
@@ -109,11 +109,11 @@ export class Deadlines {
     if (this.#leases.get(lease.id) === lease) this.#enter(lease, atMillis)
   }
 
-  /** Everybody gets so much more time, but for those that were taken. */
-  extend(millis: number): void {
+  /** Everybody gets so much more time, at most the full time from now on; but for those that were taken. */
+  extend(millis: number, nowMillis: number): void {
     for (const lease of this.#leases.values()) {
       if (lease.place === undefined) continue
-      lease.deadlineMillis += millis
+      lease.deadlineMillis = Math.min(lease.deadlineMillis + millis, nowMillis + lease.ttlSeconds * 1000)
       if (lease.place !== this.#due) continue
       this.#due.delete(lease)
       this.#enter(lease, lease.deadlineMillis)

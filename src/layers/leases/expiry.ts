@@ -34,7 +34,7 @@ export const expiry = ({ deadlines, now, revoke, whenReadable }: ExpiryOptions):
       const at = now()
       const missed = at - heardAt - bucketMillis
       heardAt = at
-      if (missed > outageMillis) deadlines.extend(missed)
+      if (missed > outageMillis) deadlines.extend(missed, at)
     }
     const probe: Waiter = {
       done: () => {

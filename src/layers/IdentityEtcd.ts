@@ -3,6 +3,7 @@
  * certificate is asked for where there is a CA; whom it lets in is said by names in it. Files are followed.
  */
 import { X509Certificate } from "node:crypto"
+import { isIP } from "node:net"
 import type { PeerCertificate } from "node:tls"
 import { Clock, Effect, Layer, type Scope } from "effect"
 import { assert, InvariantViolation } from "../core/assert.ts"
@@ -28,6 +29,16 @@ const lastCommonName = (certificate: PeerCertificate): string => {
   return String((Array.isArray(name) ? name.at(-1) : name) ?? "")
 }
 
+/** A name that is no name is covered by nobody. */
+const covers = (certificate: X509Certificate, host: string): boolean => {
+  try {
+    const found = isIP(host) === 0 ? certificate.checkHost(host, { subject: "never" }) : certificate.checkIP(host)
+    return found !== undefined
+  } catch {
+    return false
+  }
+}
+
 /** With an empty list whoever the CA has signed is let in. */
 const isAllowed = (tls: EtcdTlsSettings, certificate: PeerCertificate): string | undefined => {
   const { allowedCommonNames, allowedHostnames } = tls
@@ -36,10 +47,9 @@ const isAllowed = (tls: EtcdTlsSettings, certificate: PeerCertificate): string |
   }
   if (allowedHostnames.length === 0) return undefined
   const parsed = new X509Certificate(certificate.raw)
-  const covered = allowedHostnames.some(
-    (host) => parsed.checkHost(host, { subject: "never" }) !== undefined || parsed.checkIP(host) !== undefined
-  )
-  return covered ? undefined : "the certificate covers none of the host names let in"
+  return allowedHostnames.some((host) => covers(parsed, host))
+    ? undefined
+    : "the certificate covers none of the host names let in"
 }
 
 const side = (

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { allVariables, fileKeys, nodeVariables } from "../../src/core/config/fields.ts"
+import { findFlag } from "../../src/core/config/etcd/flagTable.ts"
 import { helpText } from "../../src/core/config/flags.ts"
 import { catalog } from "../../src/core/metrics/catalog.ts"
 import { resolveSettings } from "../../src/core/config/resolve.ts"
@@ -14,6 +15,22 @@ describe("the documents", () => {
       assert.include(text, `\`${name}`, name)
     }
     for (const name of text.match(/NETSY_[A-Z_]+[A-Z]/g) ?? []) {
+      assert.isTrue(
+        allVariables.some((known) => known.startsWith(name)),
+        name
+      )
+    }
+  })
+
+  it("docs/etcd-mode.md names no flag and no variable that does not exist", () => {
+    const text = read("docs/etcd-mode.md")
+    for (const [, name] of text.matchAll(/--([a-z][a-z-]*[a-z])(?![a-z-]|-?…)/g)) {
+      assert.isTrue(name === "help" || findFlag(name!) !== undefined, name)
+    }
+    for (const [name] of text.matchAll(/ETCD_[A-Z_]+[A-Z]/g)) {
+      assert.isDefined(findFlag(name.slice(5).toLowerCase().replaceAll("_", "-")), name)
+    }
+    for (const [name] of text.matchAll(/NETSY_[A-Z_]+[A-Z]/g)) {
       assert.isTrue(
         allVariables.some((known) => known.startsWith(name)),
         name

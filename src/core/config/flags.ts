@@ -69,6 +69,7 @@ export const helpText = `netsy: an etcd-compatible key-value store whose permane
 Usage:
   netsy --config PATH                          a node of a cluster (file: docs/configuration.md)
   netsy --storage dir:./data --insecure        one node, no file, no certificates, 127.0.0.1 only
+  netsy etcd FLAGS                             the flags and ports of etcd (docs/etcd-mode.md)
 
 Flags:
       --config PATH     cluster file, JSON with comments (or NETSY_CONFIG)

@@ -3,7 +3,13 @@
  * its schedule by the clock and compacts through `Kv`, as a client would. Runs where `Kv` is Active.
  */
 import { Clock, Effect, Layer } from "effect"
-import { IntervalSchedule, PeriodicSchedule, RevisionSchedule, type Schedule } from "../core/compaction/schedule.ts"
+import {
+  IntervalSchedule,
+  type Now,
+  PeriodicSchedule,
+  RevisionSchedule,
+  type Schedule
+} from "../core/compaction/schedule.ts"
 import { type EtcdError, errors } from "../core/wire/errors.ts"
 import { Kv } from "../services/Kv.ts"
 import { Log } from "../services/Log.ts"
@@ -41,7 +47,7 @@ export const layer: Layer.Layer<never, never, Kv | WatchHub | Settings | Supervi
           )
         )
 
-      const propose = Effect.fnUntraced(function* (mode: string, schedule: Schedule, revision: number) {
+      const propose = Effect.fnUntraced(function* (mode: string, schedule: Schedule, now: Now, revision: number) {
         const startedAt = Number(clock.monotonicTimeNanosUnsafe())
         const error = yield* Effect.match(compact(revision), {
           onSuccess: () => undefined,
@@ -54,7 +60,12 @@ export const layer: Layer.Layer<never, never, Kv | WatchHub | Settings | Supervi
         seconds.observe(took, { result })
         if (result === "success") {
           schedule.done(revision)
-          log.info("auto_compaction_completed", { mode, compaction_revision: revision })
+          log.info("auto_compaction_completed", {
+            mode,
+            compaction_revision: revision,
+            global_min_watch: now.minWatchRevision,
+            previous_compaction: now.floor
+          })
         } else {
           const retry_ms = schedule.tickMillis
           log.warn("auto_compaction_failed", { mode, proposed_revision: revision, error: error?.message, retry_ms })
@@ -68,7 +79,7 @@ export const layer: Layer.Layer<never, never, Kv | WatchHub | Settings | Supervi
             const { minRevision } = hub.stats()
             const now = { revision: kv.revision(), floor: kv.floor(), minWatchRevision: minRevision }
             const revision = schedule.tick(now)
-            if (revision !== undefined) yield* propose(mode, schedule, revision)
+            if (revision !== undefined) yield* propose(mode, schedule, now, revision)
           }
         })
 

@@ -1,0 +1,133 @@
+/**
+ * Where Netsy differs from etcd 3.4 on purpose, because it follows 3.7: each entry explains one kind of difference, as
+ * narrowly as it can, by saying what the newer etcd would have answered. docs/etcd-compatibility.md lists them in words;
+ * an entry that no run uses fails the test.
+ */
+import type { Given } from "./compare.ts"
+import type { Plain } from "./messages.ts"
+import type { Answer, WatchLog } from "./operations.ts"
+import { inRanges } from "./ranges.ts"
+import { eventRevision } from "./WatchStream.ts"
+
+export interface Intended {
+  /** Rule of the reference, and what differs. */
+  readonly id: string
+  readonly since: string
+  readonly says: string
+  /** What a newer etcd answers; undefined when the entry has nothing to say about it. */
+  readonly answer?: (given: Given, etcd: Answer, ours: Answer) => Answer | undefined
+  readonly watch?: (given: Given, etcd: WatchLog) => WatchLog | undefined
+  /** The revisions of the progress responses. */
+  readonly progress?: (given: Given, etcd: ReadonlyArray<number>) => ReadonlyArray<number>
+}
+
+const withoutLease = (kv: Plain): Plain => {
+  const { lease: _gone, ...rest } = kv
+  return rest
+}
+
+const call = ({ operation }: Given, method: string): boolean => operation.kind === "call" && operation.method === method
+
+const succeeded = (answer: Answer, change: (body: Plain) => Plain): Answer | undefined =>
+  answer.code === 0 && answer.body !== undefined ? { ...answer, body: change(answer.body) } : undefined
+
+const header = (given: Given): Plain => ({
+  cluster_id: "cluster_id",
+  member_id: "member",
+  revision: given.context.head,
+  raft_term: "raft_term"
+})
+
+/** Whether a watch with this request sees the event. */
+const sees = (request: Plain, event: Plain): boolean => {
+  const key = String((event["kv"] as Plain)["key"])
+  const [begin, end] = [String(request["key"] ?? ""), String(request["range_end"] ?? "")]
+  const filters = (request["filters"] ?? []) as ReadonlyArray<string>
+  if (filters.includes(event["type"] === "DELETE" ? "NODELETE" : "NOPUT")) return false
+  return end === "" ? key === (begin === "" ? "\0" : begin) : key >= begin && (end === "\0" || key < end)
+}
+
+const putErrors = new Set(["etcdserver: key not found", "etcdserver: requested lease not found"])
+const rangeErrors = new Set([
+  "etcdserver: mvcc: required revision has been compacted",
+  "etcdserver: mvcc: required revision is a future revision"
+])
+
+export const intended: ReadonlyArray<Intended> = [
+  {
+    id: "R8 keys_only",
+    since: "3.7",
+    says: "a range with keys_only leaves out the lease, unless it is sorted by value",
+    answer: ({ operation, request }, etcd) =>
+      inRanges(operation, request, etcd, (range, response) =>
+        range["keys_only"] !== true || range["sort_target"] === "VALUE" || response["kvs"] === undefined
+          ? response
+          : { ...response, kvs: (response["kvs"] as ReadonlyArray<Plain>).map(withoutLease) }
+      )
+  },
+  {
+    id: "H4 Alarm",
+    since: "3.5",
+    says: "the answer of Alarm has a header",
+    answer: (given, etcd) =>
+      call(given, "Maintenance.Alarm") ? succeeded(etcd, (body) => ({ header: header(given), ...body })) : undefined
+  },
+  {
+    id: "2.8 HashKV",
+    since: "3.6",
+    says: "the answer of HashKV says at which revision the hash was made",
+    answer: (given, etcd) =>
+      call(given, "Maintenance.HashKV")
+        ? succeeded(etcd, (body) => ({
+            ...body,
+            hash_revision: Number(given.request["revision"] ?? 0) || given.context.head
+          }))
+        : undefined
+  },
+  {
+    id: "W3 negative start",
+    since: "3.5",
+    says: "a watch with a negative start_revision is refused",
+    watch: ({ request }, { created }) => {
+      if (created === undefined || Number(request["start_revision"] ?? 0) >= 0) return undefined
+      const refusal = {
+        header: created["header"],
+        watch_id: -1,
+        created: true,
+        canceled: true,
+        cancel_reason: "etcdserver: mvcc: required revision has been compacted"
+      }
+      return { operation: 0, request, created: refusal, ended: refusal, events: [] }
+    }
+  },
+  {
+    id: "C2 delete at the compaction",
+    since: "3.4.34",
+    says: "a watch that begins at the compacted revision is told of the deletes at that revision",
+    watch: ({ context, request }, etcd) => {
+      if (context.compacted.length === 0) return undefined
+      const first = context.compacted.filter((event) => sees(request, event))
+      const later = etcd.events.filter((event) => eventRevision(event) > context.compact)
+      return { ...etcd, events: [...first, ...later] }
+    }
+  },
+  {
+    id: "W15 progress",
+    since: "3.4.25",
+    says: "a progress request is answered only when the stream has watches and none of them begins in the future",
+    progress: ({ context }, etcd) =>
+      context.watches.length === 0 ||
+      context.watches.some((watch) => Number(watch["start_revision"] ?? 0) > context.head)
+        ? []
+        : etcd
+  },
+  {
+    id: "T6 order of checks",
+    since: "3.6",
+    says: "the operations of a transaction are checked in their order; before, all puts were checked before all ranges",
+    answer: (given, etcd, ours) =>
+      call(given, "KV.Txn") && putErrors.has(etcd.details) && rangeErrors.has(ours.details) && ours.code === 11
+        ? ours
+        : undefined
+  }
+]

@@ -82,7 +82,8 @@ export const layer: Layer.Layer<
       gauges.watches.set(stats.watches)
       gauges.slow.set(stats.slow)
       gauges.revision.set(kv.revision())
-      gauges.floor.set(kv.floor())
+      // As in etcd.
+      gauges.floor.set(kv.floor() === 0 ? -1 : kv.floor())
       events.inc(undefined, stats.eventsSent - eventsSeen)
       eventsSeen = stats.eventsSent
       if (leader !== 0n) {

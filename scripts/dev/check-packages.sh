@@ -1,10 +1,18 @@
 #!/bin/sh
-# Fails, naming the Debian package, when a program that the tests run is missing.
+# Fails, naming the Debian packages, when programs that the tests run are missing. With the word "clients" also those that
+# make test does without.
 set -eu
 missing=
-command -v etcdctl >/dev/null 2>&1 || missing="$missing etcd-client"
-command -v etcd >/dev/null 2>&1 || missing="$missing etcd-server"
-command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+need() { command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"; }
+need etcdctl etcd-client
+need etcd etcd-server
+need openssl openssl
+if [ "${1:-}" = clients ]; then
+  need go golang-go
+  need /usr/share/gocode/src/go.etcd.io/etcd/clientv3 golang-etcd-server-dev
+  need patroni patroni
+  need pg_ctlcluster postgresql
+fi
 [ -z "$missing" ] && exit 0
 echo "The tests need Debian packages that are missing; install them with: apt-get install$missing" >&2
 exit 1

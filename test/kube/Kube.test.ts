@@ -41,7 +41,9 @@ const check = (target: string, report: KubeReport): void => {
     assert.strictEqual(figures.of("RangeStream is unimplemented"), 0)
     assert.isAtMost(figures.of("consistent read past the cache") * 20, figures.of("wait for the watch cache"))
   }
-  if (isLong) assert.isAtLeast(report.writesPerSecond, writesPerSecond * 0.95)
+  if (!isLong) return
+  assert.strictEqual(figures.of("410 Gone"), 0)
+  assert.isAtLeast(report.writesPerSecond, writesPerSecond * 0.95)
 }
 
 describe("kube-apiserver, up to 1.31 and from 1.32 on, at one store", () => {

@@ -31,7 +31,7 @@ export const layer: Layer.Layer<Access, never, ReplicatedState | AuthTokens | Se
     const state = yield* ReplicatedState
     const tokens = yield* AuthTokens
     const { clientCertAuth } = (yield* Settings).auth
-    const leaseKeys = (lease: bigint): ReadonlyArray<string> => state.leases.keys(lease)
+    const leaseKeys = (lease: bigint): Iterable<string> => state.leases.attached(lease)
 
     return Access.of({
       enabled: () => state.auth().enabled,

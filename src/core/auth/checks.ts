@@ -9,7 +9,7 @@ import { covers, type Rights, rightsOf } from "./rights.ts"
 import type { AuthState } from "./state.ts"
 
 /** The keys attached to a lease, as latin1 strings; none for a lease that does not exist. */
-export type LeaseKeys = (lease: bigint) => ReadonlyArray<string>
+export type LeaseKeys = (lease: bigint) => Iterable<string>
 
 type Refusal = EtcdError | undefined
 type Right = "read" | "write"
@@ -42,11 +42,11 @@ export const checkLease = (
   leaseKeys: LeaseKeys
 ): Refusal => {
   if (rightsOf(state, caller.user)?.isRoot === true) return undefined
-  const keys = leaseKeys(lease)
-  if (keys.length === 0) return undefined
-  const rights = rightsNow(state, caller)
-  if ("_tag" in rights) return rights
-  for (let i = 0; i < keys.length; i++) if (!rights[right].has(keys[i]!)) return errors.permissionDenied
+  for (const key of leaseKeys(lease)) {
+    const rights = rightsNow(state, caller)
+    if ("_tag" in rights) return rights
+    if (!rights[right].has(key)) return errors.permissionDenied
+  }
   return undefined
 }
 

@@ -61,6 +61,11 @@ export class LeaseTable {
     return keys === undefined || keys.size === 0 ? noKeys : [...keys].sort(byCodeUnit)
   }
 
+  /** In no order, without a copy: not to be kept. */
+  attached(id: bigint): Iterable<string> {
+    return this.#held.get(id)?.keys ?? noKeys
+  }
+
   keyCount(id: bigint): number {
     return this.#held.get(id)?.keys?.size ?? 0
   }

@@ -1,6 +1,12 @@
 /** Raw gRPC calls: any path, any bytes. */
 import { readFileSync } from "node:fs"
-import { ChannelCredentials, Client, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js"
+import {
+  ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ServiceError
+} from "@grpc/grpc-js"
 import type { Daemon } from "./daemon.ts"
 
 export interface Answer {
@@ -40,6 +46,24 @@ export class RawClient {
         resolve({ code: error?.code ?? 0, details: error?.details ?? "", body: answer ?? Buffer.alloc(0) })
       this.#client.makeUnaryRequest(path, raw, same, body, { deadline: Date.now() + deadlineMillis }, done)
     })
+  }
+
+  /** A call that its caller may give up. */
+  pending(path: string, body: Uint8Array): { readonly answer: Promise<Answer>; readonly cancel: () => void } {
+    let cancel = (): void => {}
+    const answer = new Promise<Answer>((resolve) => {
+      const call = this.#client.makeUnaryRequest(path, raw, same, body, (error: ServiceError | null, body?: Buffer) =>
+        resolve({ code: error?.code ?? 0, details: error?.details ?? "", body: body ?? Buffer.alloc(0) })
+      )
+      cancel = () => call.cancel()
+    })
+    return { answer, cancel: () => cancel() }
+  }
+
+  serverStream(path: string, body: Uint8Array): ClientReadableStream<Buffer> {
+    const call = this.#client.makeServerStreamRequest<Uint8Array, Buffer>(path, raw, same, body)
+    call.on("error", () => {})
+    return call
   }
 
   bidi(path: string): ClientDuplexStream<Uint8Array, Buffer> {

@@ -5,7 +5,10 @@ import { errors, type EtcdError } from "../../core/wire/errors.ts"
 import { EventType, type KeyValue, type ResponseHeader, type WatchResponse } from "../../core/wire/messages.ts"
 import { decoded } from "./decode.ts"
 import { Calls, type LockOptions } from "./locks/Calls.ts"
+import { unknown } from "./locks/method.ts"
 import type { StreamMethod } from "./streams.ts"
+
+const closedEarly = unknown("election: observe closed early")
 
 interface Watching {
   readonly stop: () => void
@@ -29,6 +32,7 @@ export const observeStream =
       watching?.stop()
       out.end(error)
     }
+    const closeEarly = (): void => end(closedEarly)
 
     /** Not inside the commit whose event led here. */
     const later = (step: () => void): void => {
@@ -42,7 +46,7 @@ export const observeStream =
     // What is missed where history is compacted away is made up for by looking again.
     const lost = (error: EtcdError): void => {
       if (error === errors.compacted) later(look)
-      else end(error)
+      else closeEarly()
     }
 
     const look = (): void =>
@@ -54,7 +58,7 @@ export const observeStream =
           send(header, leader)
           follow(leader.key, header!.revision)
         },
-        fail: end
+        fail: closeEarly
       })
 
     /** Nobody stands for election: whoever comes first is the leader. */

@@ -3,9 +3,9 @@ import { Code, type EtcdError, etcdError } from "../../../core/wire/errors.ts"
 import type { Reply } from "../../../services/Kv.ts"
 import { decoded } from "../decode.ts"
 import type { UnaryMethod } from "../method.ts"
-import { Calls, type LockOptions } from "./Calls.ts"
+import { Calls, canceled, type LockOptions } from "./Calls.ts"
 
-/** etcd's recipes have errors without a code of their own. */
+/** Errors of etcd's recipes, and of every step that they make as a client, leave with their text alone. */
 export const unknown = (text: string): EtcdError => etcdError(Code.Unknown, text)
 
 interface RecipeMethod<Request, Response> {
@@ -26,7 +26,7 @@ export const recipeMethod =
       (request) =>
         method.call(request, new Calls(options, context, method.waits), {
           succeed: (response) => succeed(method.encode(response)),
-          fail
+          fail: (error) => fail(error === canceled ? error : unknown(error.message))
         }),
       fail
     )

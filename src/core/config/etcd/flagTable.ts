@@ -167,7 +167,7 @@ export const flagTable: ReadonlyArray<FlagSpec> = [
     ["log-level", "text", "info", "debug, info, warn, error, panic or fatal"],
     ["log-format", "text", "json", "json or console"],
     ["debug", "bool", "false", "the same as --log-level=debug"],
-    ["metrics", "text", "basic", "basic or extensive"],
+    ["metrics", "text", "basic", "basic or extensive; /metrics shows everything with both"],
     ["listen-metrics-urls", "text", "", "where /metrics, /health, /livez and /readyz are served too"]
   ]),
   ...idle("logging", [

@@ -106,7 +106,7 @@ export const layer: Layer.Layer<
       ...clusterMethods({ access, kv, membership, status }),
       ...maintenanceMethods({ access, kv, alarms: yield* Alarms, status, membership, disk, quotaBytes }),
       ...maintenanceDataMethods({ access, exporter, status, revision: kv.revision, run }),
-      ...authMethods(yield* Auth, access),
+      ...authMethods(yield* Auth, access, maxRequestBytes),
       ...healthMethods(access)
     ])
     const streamMethods = new Map<string, StreamMethod>([

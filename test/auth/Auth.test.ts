@@ -167,6 +167,51 @@ describe("authentication", () => {
     })
   )
 
+  it.live("lets a lease be used by who may write, and shown to who may read, every key attached to it", () =>
+    Effect.gen(function* () {
+      const { api, node } = yield* startApi(makeAuthWorld())
+      const root = yield* withRoot(api)
+      const alice = yield* withUser(api, root, "alice", [
+        [ReadWrite, "a", "b"],
+        [Read, "b", "c"]
+      ])
+      const nobody = client(api)
+      for (const call of [nobody.leaseGrant(1n), nobody.leaseRevoke(1n), nobody.leaseTimeToLive(1n), nobody.leases]) {
+        yield* refused<unknown>(call, errors.userEmpty)
+      }
+      for (const id of [1n, 2n, 3n]) yield* alice.leaseGrant(id)
+      yield* alice.put("a1", "v", 1n)
+      yield* root.put("b1", "v", 2n)
+      yield* root.put("x1", "v", 3n)
+      assert.deepStrictEqual(
+        (yield* alice.leaseTimeToLive(2n)).keys.map((key) => Buffer.from(key).toString()),
+        ["b1"]
+      )
+      yield* refused(alice.leaseTimeToLive(3n), errors.permissionDenied)
+      yield* refused(alice.leases, errors.permissionDenied)
+      yield* refused(alice.put("a2", "v", 2n), errors.permissionDenied)
+      yield* refused(alice.leaseRevoke(2n), errors.permissionDenied)
+      yield* alice.put("a2", "v", 1n)
+      yield* root.leaseRevoke(3n)
+      assert.deepStrictEqual(
+        (yield* alice.leases).leases.map(({ id }) => id),
+        [1n, 2n]
+      )
+      yield* alice.leaseRevoke(1n)
+      assert.strictEqual((yield* alice.range("a", "b")).count, 0)
+      yield* node.stop
+    })
+  )
+
+  it.live("refuses requests that are too large", () =>
+    Effect.gen(function* () {
+      const { api, node } = yield* startApi(makeAuthWorld({ NETSY_LIMITS_MAX_REQUEST_BYTES: "10000" }))
+      yield* refused(client(api).roleAdd("r".repeat(10_000)), errors.requestTooLarge)
+      yield* client(api).roleAdd("r".repeat(9_900))
+      yield* node.stop
+    })
+  )
+
   it.live("answers mistakes with etcd's errors", () =>
     Effect.gen(function* () {
       const { api, node } = yield* startApi(makeAuthWorld())

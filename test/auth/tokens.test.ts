@@ -57,6 +57,16 @@ const isRefused = (token: string) =>
 
 const pass = (duration: Duration.Input) => TestClock.adjust(duration)
 
+const secretFolder = mkdtempSync(join(tmpdir(), "netsy-jwt-"))
+afterAll(() => rmSync(secretFolder, { recursive: true, force: true }))
+
+const signed = ({ ttlSeconds }: { readonly ttlSeconds: number }) => {
+  const privateKeyFile = join(secretFolder, "secret")
+  writeFileSync(privateKeyFile, "a secret")
+  const options = { signMethod: "HS256", ttlSeconds, publicKeyFile: undefined, privateKeyFile }
+  return AuthTokensJwt.layer(options).pipe(Layer.provide(LogMemory.layer([])))
+}
+
 describe("simple tokens", () => {
   const simple = AuthTokensSimple.layer({ ttlSeconds: 300 })
 
@@ -109,6 +119,27 @@ describe("simple tokens", () => {
       yield* isRefused(second)
       assert.strictEqual((yield* holder(first)).user, "first")
     }).pipe(Effect.provide(simple))
+  )
+})
+
+describe.each([
+  ["simple", AuthTokensSimple.layer({ ttlSeconds: 60 })],
+  ["signed", signed({ ttlSeconds: 60 })]
+])("%s tokens, as every kind,", (_, layer) => {
+  it.effect("name their user until their time is over, and nothing else is one", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* assign("alice"), yield* assign("bob")]
+      assert.strictEqual((yield* holder(alice)).user, "alice")
+      assert.strictEqual((yield* holder(bob)).user, "bob")
+      for (const token of ["", ".", "..", "x", "a.b.c", "abcdefghijklmnop.17", alice + "x", bob.slice(1)]) {
+        yield* isRefused(token)
+      }
+      yield* pass("59 seconds")
+      assert.strictEqual((yield* holder(alice)).user, "alice")
+      yield* pass("61 seconds")
+      yield* isRefused(alice)
+      yield* isRefused(bob)
+    }).pipe(Effect.provide(layer))
   )
 })
 
@@ -228,6 +259,25 @@ describe("signed tokens", () => {
     Effect.gen(function* () {
       assert.strictEqual((yield* holder(yield* assign("alice"))).user, "alice")
     }).pipe(Effect.provide(jwt("HS512", { privateKeyFile: file("s") })))
+  )
+
+  it.effect("are checked a few at a time; whoever comes when too many wait is told at once", () =>
+    Effect.gen(function* () {
+      const tokens = yield* AuthTokens
+      const seen: Array<string> = []
+      yield* Effect.callback<void>((resume) => {
+        for (let i = 0; i < 300; i++) {
+          const told = (what: string) => () => {
+            seen.push(what)
+            if (seen.length === 300) resume(Effect.void)
+          }
+          tokens.holder(hs256({ username: `u${i}`, revision: 5 }), told("known"), ({ message }) => told(message)())
+        }
+      })
+      assert.deepStrictEqual(seen.slice(0, 44), Array<string>(44).fill(errors.tooManyRequests.message))
+      assert.deepStrictEqual(seen.slice(44), Array<string>(256).fill("known"))
+      assert.strictEqual((yield* holder(hs256({ username: "u299", revision: 5 }))).user, "u299")
+    }).pipe(Effect.provide(jwt("HS256")))
   )
 
   it.effect("are checked but not made with the public key alone", () =>

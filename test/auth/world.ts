@@ -46,6 +46,16 @@ import {
   encodePutRequest,
   encodeRangeRequest
 } from "../../src/core/wire/codec/kv.ts"
+import {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseLeasesRequest,
+  LeaseLeasesResponse,
+  LeaseRevokeRequest,
+  LeaseRevokeResponse,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse
+} from "../../src/core/wire/codec/lease.ts"
 import type { Message } from "../../src/core/wire/codec/message.ts"
 import type { EtcdError } from "../../src/core/wire/errors.ts"
 import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
@@ -144,11 +154,21 @@ export const client = (api: Api, who: Who = {}) => {
         key: bytes(key),
         rangeEnd: bytes(end)
       }),
-    put: (key: string, value = "v") =>
+    leaseGrant: (id: bigint) =>
+      call("/etcdserverpb.Lease/LeaseGrant", LeaseGrantRequest.encode, LeaseGrantResponse.decode, { id, ttl: 60 }),
+    leaseRevoke: (id: bigint) =>
+      call("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest.encode, LeaseRevokeResponse.decode, { id }),
+    leaseTimeToLive: (id: bigint) =>
+      call("/etcdserverpb.Lease/LeaseTimeToLive", LeaseTimeToLiveRequest.encode, LeaseTimeToLiveResponse.decode, {
+        id,
+        keys: true
+      }),
+    leases: call("/etcdserverpb.Lease/LeaseLeases", LeaseLeasesRequest.encode, LeaseLeasesResponse.decode, {}),
+    put: (key: string, value = "v", lease = 0n) =>
       call("/etcdserverpb.KV/Put", encodePutRequest, decodePutResponse, {
         key: bytes(key),
         value: bytes(value),
-        lease: 0n,
+        lease,
         prevKv: false,
         ignoreValue: false,
         ignoreLease: false

@@ -35,6 +35,7 @@ import {
   AuthUserRevokeRoleRequest,
   AuthUserRevokeRoleResponse
 } from "../../core/wire/codec/auth.ts"
+import { errors } from "../../core/wire/errors.ts"
 import type { Access } from "../../services/Access.ts"
 import type { Auth } from "../../services/Auth.ts"
 import { type Method, unaryMethod, type UnaryMethod } from "./method.ts"
@@ -43,7 +44,11 @@ type Allow<Request> = NonNullable<Method<Request, never>["allow"]>
 
 const root: Allow<unknown> = (access, caller) => access.root(caller)
 
-export const authMethods = (auth: Auth["Service"], access: Access["Service"]): ReadonlyMap<string, UnaryMethod> => {
+export const authMethods = (
+  auth: Auth["Service"],
+  access: Access["Service"],
+  maxRequestBytes: number
+): ReadonlyMap<string, UnaryMethod> => {
   const table = new Map<string, UnaryMethod>()
   const add = <Request, Response>(
     rpc: string,
@@ -52,8 +57,12 @@ export const authMethods = (auth: Auth["Service"], access: Access["Service"]): R
     allow: Allow<Request> | undefined,
     call: Method<Request, Response>["call"]
   ): void => {
-    const method = { request, encode: response.encode, call }
-    table.set(`/etcdserverpb.Auth/${rpc}`, unaryMethod(access, allow === undefined ? method : { ...method, allow }))
+    const open = { request, encode: response.encode, call }
+    const method = unaryMethod(access, allow === undefined ? open : { ...open, allow })
+    table.set(`/etcdserverpb.Auth/${rpc}`, (bytes, context, reply) => {
+      if (bytes.length > maxRequestBytes) reply.fail(errors.requestTooLarge)
+      else method(bytes, context, reply)
+    })
   }
 
   add("AuthEnable", AuthEnableRequest, AuthEnableResponse, root, (_, reply) => auth.enable(reply))

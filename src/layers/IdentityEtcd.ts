@@ -61,7 +61,8 @@ const side = (
   Effect.gen(function* () {
     const tls = role === "client" ? etcd.clientTls : etcd.peerTls
     if (tls === undefined) return undefined
-    const listen = role === "client" ? [...etcd.listenClient, ...etcd.listenMetrics] : etcd.listenPeer
+    const listen =
+      role === "client" ? [...etcd.listenClient, ...etcd.listenClientHttp, ...etcd.listenMetrics] : etcd.listenPeer
     const clock = yield* Clock.Clock
     const made =
       tls.files ??

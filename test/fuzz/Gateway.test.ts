@@ -14,6 +14,7 @@ import { Documents } from "../../src/core/json/documents.ts"
 import { BadJson } from "../../src/core/json/reader.ts"
 import { toProtobuf } from "../../src/core/json/toProtobuf.ts"
 import { errors } from "../../src/core/wire/errors.ts"
+import { methods } from "../../src/layers/clientapi/methods.ts"
 import { routes } from "../../src/layers/httpapi/routes.ts"
 import type { ClientApi } from "../../src/services/ClientApi.ts"
 import { HttpApi } from "../../src/services/HttpApi.ts"
@@ -31,12 +32,15 @@ const testMillis = millis * 2 + 60_000
 
 /** What one input may take on a slow machine. */
 const inputMillisMax = 2_000
+/** However slow the machine is. */
+const inputsMin = 30
 const growthBytesMax = 64 << 20
 /** The node stores what it is sent, and its memory is what the system says of it. */
 const nodeGrowthBytesMax = 512 << 20
 
 const types = [...rpcs().values()].map(({ request }) => request)
 const paths = [...routes.keys()]
+const streams = new Set([...methods].filter(([, kind]) => kind !== "unary").map(([method]) => method))
 
 /** A message as JSON, as it is, damaged, or not a message at all. */
 const body = (source: Random): string => {
@@ -61,7 +65,7 @@ const heapBytes = (): number => {
 
 const until = async (end: number, each: (seed: number) => unknown): Promise<number> => {
   let seed = firstSeed
-  for (; performance.now() < end; seed++) {
+  for (; performance.now() < end || seed - firstSeed < inputsMin; seed++) {
     await each(seed)
     // Timers and sockets get their turn.
     if (seed % 64 === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -80,7 +84,10 @@ const one = (port: number, source: Random, answered: () => void): Promise<void> 
       path: encodeURI(path),
       headers: { connection: "close" }
     })
-    const timer = setTimeout(() => request.destroy(), 5 + source.int(20))
+    const ends = source.chance(80)
+    const waits = ends && !streams.has(routes.get(path) ?? "") && source.chance(90)
+    const patience = waits ? 500 : 5 + source.int(20)
+    const timer = setTimeout(() => request.destroy(), patience)
     const done = (): void => {
       clearTimeout(timer)
       resolve()
@@ -93,7 +100,7 @@ const one = (port: number, source: Random, answered: () => void): Promise<void> 
       response.resume()
     })
     for (let pieces = source.int(4); pieces > 0; pieces--) request.write(body(source))
-    if (source.chance(80)) request.end()
+    if (ends) request.end()
   })
 
 /** Bytes that are no HTTP, or half of it. */
@@ -146,7 +153,7 @@ const randomApi = (source: Random): Pick<ClientApi["Service"], "unary" | "stream
       if (method.endsWith("/Range")) return reply.succeed(answer(method))
       const go = (): void => (source.chance(50) ? reply.succeed(answer(method)) : reply.fail(errors.noLeader))
       if (source.chance(50)) setImmediate(go)
-      else if (source.chance(90)) go()
+      else if (source.chance(98)) go()
     },
     stream: (method, _context, out) => ({
       message: () => {

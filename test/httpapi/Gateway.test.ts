@@ -11,7 +11,7 @@ import { Metrics } from "../../src/services/Metrics.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
 import { settings } from "../clientapi/fakes.ts"
 import { eventually } from "../clientapi/grpcClient.ts"
-import { rawSession, world } from "../clientapi/plainPort.ts"
+import { rawSession, tcp, world } from "../clientapi/plainPort.ts"
 import { messageType } from "../wire/reference.ts"
 import { address, call, get, post, stream, worldOf } from "./server.ts"
 
@@ -551,6 +551,31 @@ describe("streams through the gateway", () => {
       assert.isFalse(watch.seen.out!.send(blob))
       assert.isTrue((yield* HttpApi).isQuiet())
     }).pipe(Effect.provide(worldOf({ stream: watch.stream })))
+  })
+
+  it.live("calls that wait behind another on their connection are freed with it", () => {
+    const watch = handler()
+    let waiting = 0
+    let closed = 0
+    return Effect.gen(function* () {
+      const socket = yield* tcp((yield* address).port)
+      const one = (path: string) => `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}`
+      socket.write(one("/v3/watch") + one("/v3/watch") + one("/v3/lock/lock") + one("/v3/maintenance/snapshot"))
+      yield* eventually("asked", () => watch.seen.messages.length === 3 && waiting === 1)
+      socket.destroy()
+      yield* eventually("closed", () => watch.seen.closed === 3 && closed === 1)
+      assert.isTrue((yield* HttpApi).isQuiet())
+    }).pipe(
+      Effect.provide(
+        worldOf({
+          stream: watch.stream,
+          unary: (_method, _request, context) => {
+            waiting++
+            context.onClosed?.(() => closed++)
+          }
+        })
+      )
+    )
   })
 
   it.live("when the server stops, open streams end as Unavailable", () => {

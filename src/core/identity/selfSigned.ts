@@ -2,6 +2,7 @@
  * A self-signed X.509 certificate in DER: ECDSA over P-256 with SHA-256, for servers and their own calls. Pure: key, serial
  * number and signature come from outside.
  */
+import { isoTime } from "../isoTime.ts"
 
 export interface SelfSignedInput {
   /** SubjectPublicKeyInfo in DER. */
@@ -62,8 +63,7 @@ const clientAuth = [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02]
 
 /** Two digits for the year until 2049, four later. */
 const time = (millis: number): Uint8Array => {
-  const digits = new Date(millis)
-    .toISOString()
+  const digits = isoTime(millis)
     .replace(/\.\d+Z$/, "Z")
     .replace(/[-:T]/g, "")
   return Number(digits.slice(0, 4)) < 2050 ? der(tags.utcTime, text(digits.slice(2))) : der(tags.time, text(digits))

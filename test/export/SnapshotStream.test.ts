@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto"
+import { connect as connectHttp2 } from "node:http2"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { SnapshotRequest, SnapshotResponse } from "../../src/core/wire/codec/maintenance.ts"
 import { Code, type EtcdError, errors, etcdError } from "../../src/core/wire/errors.ts"
 import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
 import { ClientApi } from "../../src/services/ClientApi.ts"
 import { type EtcdExport, ExportFailed } from "../../src/services/EtcdExport.ts"
 import { ground } from "../clientapi/fakes.ts"
+import { address, tcp, world as portWorld } from "../clientapi/plainPort.ts"
 
 const content = (count: number): Uint8Array => Uint8Array.from({ length: count }, (_, i) => (i * 31) % 251)
 
@@ -160,6 +163,44 @@ describe("Snapshot", () => {
       early.begin()
       yield* settled
       assert.strictEqual(shared.opened, 1)
+    }).pipe(Effect.provide(world(exporterOf(content(100_000), shared))))
+  })
+
+  it.live("frees the file of a client whose process is gone before anything was sent", () => {
+    const shared = { opened: 0, closed: 0, reads: 0 }
+    const exporter = exporterOf(content(100_000), shared, () => Effect.never)
+    return Effect.gen(function* () {
+      const socket = yield* tcp((yield* address).port)
+      const session = connectHttp2("http://localhost", { createConnection: () => socket }).on("error", () => {})
+      const request = session
+        .request({
+          ":method": "POST",
+          ":path": "/etcdserverpb.Maintenance/Snapshot",
+          "content-type": "application/grpc",
+          te: "trailers"
+        })
+        .on("error", () => {})
+      request.end(new Uint8Array(5))
+      yield* untilTrue(() => shared.opened === 1, "the file is made")
+      // What a kernel says for a process that has ended.
+      socket.end()
+      yield* untilTrue(() => shared.closed === 1, "the file is gone")
+      session.destroy()
+    }).pipe(Effect.provide(portWorld({ exporter })))
+  })
+
+  it.effect("gives up a client that takes nothing for two minutes", () => {
+    const shared = { opened: 0, closed: 0, reads: 0 }
+    return Effect.gen(function* () {
+      const client = yield* openStream
+      client.takeOnly(1)
+      client.begin()
+      yield* untilTrue(() => client.messages.length === 1, "a blob")
+      yield* TestClock.adjust("119 seconds")
+      assert.strictEqual(client.ended(), undefined)
+      yield* TestClock.adjust("2 seconds")
+      yield* untilTrue(() => shared.closed === 1, "the file is gone")
+      assert.deepStrictEqual(client.ended(), errors.requestTimedOut)
     }).pipe(Effect.provide(world(exporterOf(content(100_000), shared))))
   })
 

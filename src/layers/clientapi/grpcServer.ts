@@ -326,6 +326,8 @@ export const makeGrpcServer = (options: GrpcOptions): GrpcServer => {
           if (callers.get(peer) === caller) callers.delete(peer)
         })
       }
+      // HTTP/2 leaves the other half open, and a stream that sends nothing would not notice for hours that nobody listens.
+      socket.once("end", () => socket.destroy())
       injector.injectConnection(socket)
     },
     isQuiet: () => unaryUnderWay === 0 && liveStreams.size === 0,

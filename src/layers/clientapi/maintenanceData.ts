@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { Effect, Fiber } from "effect"
 import * as codec from "../../core/wire/codec/maintenance.ts"
-import { Code, type EtcdError, etcdError, isEtcdError } from "../../core/wire/errors.ts"
+import { Code, type EtcdError, errors, etcdError, isEtcdError } from "../../core/wire/errors.ts"
 import { etcdStorageVersion } from "../../core/version.ts"
 import type { Access } from "../../services/Access.ts"
 import type { CallContext, StreamOut } from "../../services/ClientApi.ts"
@@ -15,6 +15,8 @@ import type { StreamMethod } from "./streams.ts"
 
 /** As etcd cuts it. */
 const blobBytesMax = 32 * 1024
+/** A client that takes nothing for so long gets no more: its file holds one of the few places. */
+const stallMax = "2 minutes"
 
 export interface MaintenanceDataOptions {
   readonly access: Access["Service"]
@@ -84,7 +86,7 @@ export const snapshotStream =
         const message = { header: undefined, remainingBytes, blob, version: etcdStorageVersion }
         if (out.send(codec.SnapshotResponse.encode(message))) resume(Effect.void)
         else whenDrained = () => resume(Effect.void)
-      })
+      }).pipe(Effect.timeoutOrElse({ duration: stallMax, orElse: () => Effect.fail(errors.requestTimedOut) }))
 
     const sendFile = Effect.scoped(
       Effect.gen(function* () {

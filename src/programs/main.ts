@@ -3,13 +3,14 @@
  * that needs.
  */
 import { existsSync, readFileSync } from "node:fs"
+import { basename } from "node:path"
 import { type Command, decide } from "../core/config/command.ts"
 import { version } from "../core/version.ts"
 
 const argv = process.argv.slice(2)
 
 /** A link to the program with this name does what `netsy etcd` does; bin/netsy says under which name it was started. */
-const isEtcd = process.env["NETSY_STARTED_AS"] === "etcd"
+const isEtcd = process.env["NETSY_STARTED_AS"] === "etcd" || basename(process.argv[1] ?? "") === "etcd"
 delete process.env["NETSY_STARTED_AS"]
 
 const ground = {

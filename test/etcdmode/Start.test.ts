@@ -182,6 +182,88 @@ cipher-suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]
   )
 
   it.live(
+    "takes the common name of a client's certificate for the user where auth is on",
+    () =>
+      Effect.gen(function* () {
+        const there = yield* place
+        const ca = yield* authority
+        const server = ca.issue("server", "IP:127.0.0.1")
+        const users = { root: ca.issue("root", "DNS:x"), alice: ca.issue("alice", "DNS:x") }
+        const [port, peer] = yield* ports(2)
+        const url = `https://127.0.0.1:${port}`
+        yield* start(there, {
+          argv: [
+            ...["--listen-client-urls", url, "--advertise-client-urls", url],
+            ...["--cert-file", server.cert, "--key-file", server.key, "--trusted-ca-file", ca.caCert],
+            ...["--client-cert-auth", `--listen-peer-urls=http://127.0.0.1:${peer}`]
+          ]
+        })
+        const as = (user: keyof typeof users, ...command: ReadonlyArray<string>) => {
+          const { cert, key } = users[user]
+          return etcdctl([`--endpoints=${url}`, `--cacert=${ca.caCert}`, `--cert=${cert}`, `--key=${key}`, ...command])
+        }
+        for (const command of [
+          ["user", "add", "root", "--no-password"],
+          ["role", "add", "root"],
+          ["user", "grant-role", "root", "root"],
+          ["user", "add", "alice", "--no-password"],
+          ["role", "add", "some"],
+          ["role", "grant-permission", "some", "readwrite", "hers"],
+          ["user", "grant-role", "alice", "some"],
+          ["auth", "enable"]
+        ]) {
+          const { code, stderr } = yield* as("root", ...command)
+          assert.strictEqual(code, 0, `${command.join(" ")}: ${stderr}`)
+        }
+        assert.strictEqual((yield* as("alice", "put", "hers", "1")).stdout, "OK\n")
+        assert.include((yield* as("alice", "put", "other", "1")).stderr, "permission denied")
+        assert.strictEqual((yield* as("root", "put", "other", "1")).stdout, "OK\n")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "waits, as one of several members, until the one that serves is gone",
+    () =>
+      Effect.gen(function* () {
+        const there = yield* place
+        const free = yield* ports(6)
+        const peers = `a=http://127.0.0.1:${free[1]},b=http://127.0.0.1:${free[4]}`
+        const optionsOf = (name: string, [client, peer, metrics]: ReadonlyArray<number>) => ({
+          argv: [
+            ...["--name", name, "--initial-cluster", peers, "--initial-cluster-token", "two"],
+            ...["--listen-client-urls", `http://127.0.0.1:${client}`],
+            ...["--advertise-client-urls", `http://127.0.0.1:${client}`],
+            ...["--listen-peer-urls", `http://127.0.0.1:${peer}`],
+            ...["--initial-advertise-peer-urls", `http://127.0.0.1:${peer}`],
+            ...["--listen-metrics-urls", `http://127.0.0.1:${metrics}`]
+          ],
+          env: { NETSY_STORAGE: `dir:${join(there.directory, "shared")}` }
+        })
+        const a = yield* start(there, optionsOf("a", free.slice(0, 3)))
+        const put = yield* etcdctl([`--endpoints=127.0.0.1:${free[0]}`, "put", "k", "v"])
+        assert.strictEqual(put.code, 0, put.stderr)
+        const b = yield* start(there, { ...optionsOf("b", free.slice(3)), ready: "to let go of" })
+        const probe = (path: string) => get(`http://127.0.0.1:${free[5]}/${path}`)
+        assert.deepStrictEqual([(yield* probe("livez")).status, (yield* probe("readyz")).status], [200, 503])
+        assert.deepStrictEqual(yield* probe("health"), {
+          status: 503,
+          body: '{"health":"false","reason":"RAFT NO LEADER"}\n'
+        })
+        assert.strictEqual(yield* Effect.promise(a.stop), 0)
+        for (let waited = 0; !b.printed().includes("ready to serve client requests"); waited += 50) {
+          assert.isBelow(waited, 20_000, b.printed())
+          yield* Effect.sleep(50)
+        }
+        const got = yield* etcdctl([`--endpoints=127.0.0.1:${free[3]}`, "get", "k", "--print-value-only"])
+        assert.strictEqual(got.stdout, "v\n")
+        assert.strictEqual((yield* probe("readyz")).status, 200)
+        assert.isTrue(existsSync(join(there.directory, "shared/two")))
+      }).pipe(Effect.scoped),
+    90_000
+  )
+
+  it.live(
     "exits 2 for flags that it cannot read, 1 for what they say, 0 for --version",
     () =>
       Effect.gen(function* () {

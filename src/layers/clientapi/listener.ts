@@ -11,6 +11,7 @@ import type { ListenFailed } from "../../services/ClientListener.ts"
 import type { Identity, Role } from "../../services/Identity.ts"
 import type { Log } from "../../services/Log.ts"
 import type { HostPort, ListenAddress } from "../../services/Settings.ts"
+import { holdOpening } from "./opening.ts"
 import { openPort } from "./port.ts"
 
 const keepAliveMillis = 30_000
@@ -117,6 +118,9 @@ const sniff = (
       return refuse(seen[0] === 0x16 ? "TLS on a plain text port" : "neither HTTP/2 nor HTTP/1")
     }
     leave()
+    if (protocol === "http2") {
+      return holdOpening(socket, seen, options.firstBytesMillis, (whole) => take("http2", whole), refuse)
+    }
     socket.unshift(seen)
     take(protocol, socket)
   }

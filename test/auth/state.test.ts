@@ -212,8 +212,8 @@ describe("the auth store", () => {
       (now) => roleGrantPermission(now, "root", permission("a", ""))
     )
     assert.deepStrictEqual(permissionsOf(state, "r"), [
-      permission("a", ""),
       { ...permission("a", "\0"), type: PermissionType.ReadWrite },
+      permission("a", ""),
       permission("b", "")
     ])
     const root = permissionsOf(state, "root")

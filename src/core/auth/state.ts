@@ -17,7 +17,7 @@ export interface AuthUser {
 
 export interface AuthRole {
   readonly name: string
-  /** Sorted by key, then by range end. */
+  /** Sorted by key; those of one key in the order in which they were granted, as in etcd. */
   readonly permissions: ReadonlyArray<Permission>
 }
 
@@ -33,8 +33,16 @@ export const noAuth: AuthState = { enabled: false, revision: 1, users: new Map()
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) === 0
 
-const byInterval = (a: Permission, b: Permission): number =>
-  compareBytes(a.key, b.key) || compareBytes(a.rangeEnd, b.rangeEnd)
+const byKey = (a: Permission, b: Permission): number => compareBytes(a.key, b.key)
+
+const isSameInterval = (a: Permission, b: Permission): boolean =>
+  sameBytes(a.key, b.key) && sameBytes(a.rangeEnd, b.rangeEnd)
+
+/** In the place of one on the same interval, else behind those of the same key. */
+const granted = (permissions: ReadonlyArray<Permission>, permission: Permission): ReadonlyArray<Permission> =>
+  permissions.some((other) => isSameInterval(other, permission))
+    ? permissions.map((other) => (isSameInterval(other, permission) ? permission : other))
+    : [...permissions, permission].sort(byKey)
 
 /** By the bytes of the text, as etcd sorts names. */
 export const byText = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
@@ -93,7 +101,7 @@ const changed = (state: AuthState, change: AuthChange): AuthState => {
     case "roleAdd":
       return { ...state, roles: with_(state.roles, change.name, { name: change.name, permissions: [] }) }
     case "role": {
-      const permissions = [...change.permissions].sort(byInterval)
+      const permissions = [...change.permissions].sort(byKey)
       return { ...state, roles: with_(state.roles, change.name, { name: change.name, permissions }) }
     }
     case "roleDelete": {
@@ -107,10 +115,7 @@ const changed = (state: AuthState, change: AuthChange): AuthState => {
     case "roleGrantPermission":
       return updateRole(state, change.name, (role) => ({
         ...role,
-        permissions: [
-          ...role.permissions.filter((other) => byInterval(other, change.permission) !== 0),
-          change.permission
-        ].sort(byInterval)
+        permissions: granted(role.permissions, change.permission)
       }))
     case "roleRevokePermission":
       return updateRole(state, change.name, (role) => ({

@@ -5,7 +5,18 @@ import { EtcdExport } from "../../src/services/EtcdExport.ts"
 import { MemoryDisk, startNode } from "../node/world.ts"
 import { random } from "../wire/random.ts"
 import { Model } from "./model.ts"
-import { assertRows, compactBoth, exported, hashKv, itemsOf, nodeIn, randomWrite, write } from "./support.ts"
+import {
+  assertRows,
+  compactBoth,
+  exported,
+  hashKv,
+  itemsOf,
+  type Node,
+  nodeIn,
+  nodeOnDisk,
+  randomWrite,
+  write
+} from "./support.ts"
 
 const bucketNames = [
   "alarm",
@@ -76,9 +87,8 @@ describe("an export", () => {
     })
   )
 
-  it.live("is of one moment, while writes and compactions go on", () =>
+  const oneMoment = (node: Node) =>
     Effect.gen(function* () {
-      const { node } = yield* nodeIn
       const source = random(9)
       const model = new Model()
       for (let i = 0; i < 700; i++) yield* randomWrite(node, model, source)
@@ -98,6 +108,13 @@ describe("an export", () => {
         assertRows(itemsOf(buckets, "key"), model.rows(revision, compactedOf(buckets)))
       }
     })
+
+  it.live("is of one moment, while writes and compactions go on", () =>
+    Effect.flatMap(nodeIn, ({ node }) => oneMoment(node))
+  )
+
+  it.live("is of one moment over the database file too, where removing goes on in steps", () =>
+    Effect.flatMap(nodeOnDisk, ({ node }) => oneMoment(node))
   )
 
   it.live("and the hashes are the same after a restart, and on a node that has lost its disk", () =>

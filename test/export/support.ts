@@ -3,29 +3,60 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit, Layer, Scope } from "effect"
+import * as LogMemory from "../../src/layers/LogMemory.ts"
+import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
+import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
+import * as SettingsValue from "../../src/layers/SettingsValue.ts"
+import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
+import { cluster, node as nodeLayer, stores } from "../../src/programs/node.ts"
 import { EtcdExport } from "../../src/services/EtcdExport.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { type Bucket, type Item, readDatabase } from "../bbolt/reader.ts"
+import { embeddedSettings } from "../config/embedded.ts"
 import { del, put, txnRequest } from "../mvcc/requests.ts"
-import { asEffect, compact, makeWorld, type Running, startNode } from "../node/world.ts"
+import { asEffect, compact, makeWorld, startNode } from "../node/world.ts"
 import type { Model, Row } from "./model.ts"
 import type { Random } from "../wire/random.ts"
 
-/** A node in a directory that goes with the scope. */
+export interface Node {
+  readonly use: <A, E>(effect: Effect.Effect<A, E, Kv | EtcdExport>) => Effect.Effect<A, E>
+}
+
+const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-export-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** A node over memory in a directory that goes with the scope. */
 export const nodeIn = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-export-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-  )
+  const folder = yield* temporaryFolder
   const world = makeWorld({ NETSY_DATA_DIR: folder })
   const node = yield* Effect.acquireRelease(startNode(world), (running) => running.stop)
   return { world, node, filesLeft: () => readdirSync(folder) }
 })
 
+/** A node over a directory and a database file, as the daemon has them. */
+export const nodeOnDisk = Effect.gen(function* () {
+  const folder = yield* temporaryFolder
+  const given = embeddedSettings({ NETSY_DATA_DIR: join(folder, "data") })
+  const settings = { ...given, storage: { ...given.storage, path: join(folder, "bucket") } }
+  const scope = yield* Effect.acquireRelease(Scope.make(), (opened) => Scope.close(opened, Exit.void))
+  const whole = nodeLayer(settings).pipe(
+    Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(stores(settings)),
+    Layer.provideMerge(NodeStatusMemory.layer),
+    Layer.provideMerge(Layer.mergeAll(LogMemory.layer([]), MetricsPrometheus.layer, SupervisorFatal.layer)),
+    Layer.provideMerge(SettingsValue.layer(settings))
+  )
+  const context = yield* Layer.buildWithScope(Layer.fresh(whole), scope)
+  const node: Node = { use: (effect) => Effect.provide(effect, context) }
+  return { node }
+})
+
 /** A transaction of puts and deletes, on node and model. */
 export const write = (
-  node: Running,
+  node: Node,
   model: Model,
   changes: ReadonlyArray<{ readonly key: string; readonly value: string | undefined }>
 ) => {
@@ -35,11 +66,11 @@ export const write = (
     .pipe(Effect.tap(() => Effect.sync(() => model.write(changes))))
 }
 
-export const compactBoth = (node: Running, model: Model, revision: number) =>
+export const compactBoth = (node: Node, model: Model, revision: number) =>
   node.use(compact(revision)).pipe(Effect.tap(() => Effect.sync(() => (model.compacted = revision))))
 
 /** Few keys, so that they collide; now and then many changes at once. */
-export const randomWrite = (node: Running, model: Model, source: Random) => {
+export const randomWrite = (node: Node, model: Model, source: Random) => {
   const names = new Set(Array.from({ length: source.chance(20) ? 5 : 1 }, () => `key-${source.int(12)}`))
   return write(
     node,

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { errors } from "../../src/core/wire/errors.ts"
-import { everything, makeWorld, MemoryDisk, put, startNode } from "../node/world.ts"
+import { compact, everything, makeWorld, MemoryDisk, put, range, startNode } from "../node/world.ts"
 import { random } from "../wire/random.ts"
 import { attach, grant, keepAlive, list, revoke, running, timeToLive } from "./node.ts"
 
@@ -27,6 +27,7 @@ describe("a history of leases", () => {
         /** Key to lease; 0n: none. */
         const keys = new Map<string, bigint>()
         let nextId = 1n
+        let compacted = 1
 
         const forget = (id: bigint): void => {
           leases.delete(id)
@@ -73,6 +74,12 @@ describe("a history of leases", () => {
             }
             assert.deepStrictEqual(yield* Effect.flip(running(node.use(revoke(10_000n)))), errors.leaseNotFound)
           } else if (choice < 15 && source.chance(50)) {
+            const { header } = yield* running(node.use(range()))
+            if (header!.revision > compacted) {
+              compacted = header!.revision
+              yield* running(node.use(compact(compacted)))
+            }
+          } else if (choice < 16 && source.chance(50)) {
             yield* running(source.chance(50) ? node.stop : node.kill)
             if (source.chance(50)) world.disk = new MemoryDisk()
             yield* TestClock.adjust(source.int(20_000))

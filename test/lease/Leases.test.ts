@@ -6,9 +6,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { type EtcdError, errors } from "../../src/core/wire/errors.ts"
-import { AlarmType } from "../../src/core/wire/messages.ts"
+import { AlarmType, EventType, type WatchCreateRequest, type WatchResponse } from "../../src/core/wire/messages.ts"
 import { Alarms } from "../../src/services/Alarms.ts"
 import { Snapshotter } from "../../src/services/Snapshotter.ts"
+import { WatchHub } from "../../src/services/WatchHub.ts"
 import { asEffect, everything, makeWorld, MemoryDisk, put, startNode } from "../node/world.ts"
 import { attach, grant, keepAlive, keepAlives, list, revoke, running, timeToLive, working } from "./node.ts"
 
@@ -46,6 +47,52 @@ describe("leases of a node", () => {
       assert.deepStrictEqual([after.ttl, after.grantedTtl, after.header!.revision], [-1, 0, 6])
       assert.deepStrictEqual(yield* running(node.use(list)), [])
       assert.deepStrictEqual(yield* Effect.flip(running(node.use(attach("d", id)))), errors.leaseNotFound)
+      yield* running(node.stop)
+    })
+  )
+
+  it.effect("show watches the death of all their keys in one response, in byte order, with what they were", () =>
+    Effect.gen(function* () {
+      const node = yield* running(startNode(makeWorld()))
+      const responses: Array<WatchResponse> = []
+      const watch: WatchCreateRequest = {
+        key: Uint8Array.of(0),
+        rangeEnd: Uint8Array.of(0),
+        startRevision: 0,
+        progressNotify: false,
+        filters: [],
+        prevKv: true,
+        watchId: 0n,
+        fragment: false
+      }
+      const ids = [(yield* running(node.use(grant(5)))).id, (yield* running(node.use(grant(60)))).id]
+      for (const id of ids) for (const key of ["b", "\u00ff", "a"]) yield* running(node.use(attach(`${key}${id}`, id)))
+      yield* node.use(
+        WatchHub.use((hub) =>
+          Effect.sync(() => {
+            const stream = hub.open({ send: (response) => responses.push(response) > 0 })
+            stream.request({ kind: "create", create: watch })
+          })
+        )
+      )
+      yield* TestClock.adjust(6_000)
+      yield* running(node.use(revoke(ids[1]!)))
+      const shown = responses
+        .filter(({ events }) => events.length > 0)
+        .map(({ events, header }) => ({
+          revisions: [header!.revision, ...events.map(({ kv }) => kv.modRevision)],
+          events: events.map(({ kv, prevKv, type }) => [
+            type,
+            Buffer.from(kv.key).toString().slice(0, 1),
+            prevKv?.lease,
+            Buffer.from(prevKv!.value).toString()
+          ])
+        }))
+      const deaths = (id: bigint) => ["a", "b", "\u00ff"].map((key) => [EventType.Delete, key, id, "v"])
+      assert.deepStrictEqual(shown, [
+        { revisions: [8, 8, 8, 8], events: deaths(ids[0]!) },
+        { revisions: [9, 9, 9, 9], events: deaths(ids[1]!) }
+      ])
       yield* running(node.stop)
     })
   )

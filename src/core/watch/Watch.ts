@@ -17,6 +17,8 @@ export class Watch implements KeyRange {
   readonly end: string | undefined
   /** First revision the client wants to see. */
   readonly start: number
+  /** What it asked for: 0 is from now on. */
+  readonly asked: number
   readonly wantsPrevious: boolean
   readonly fragment: boolean
   readonly progressNotify: boolean
@@ -37,6 +39,7 @@ export class Watch implements KeyRange {
     this.begin = range.begin
     this.end = range.end
     this.start = start
+    this.asked = request.startRevision
     this.wantsPrevious = request.prevKv
     this.fragment = request.fragment
     this.progressNotify = request.progressNotify

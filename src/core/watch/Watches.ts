@@ -280,9 +280,9 @@ export class Watches {
     stream.outbox.push(responseOf(this.#options.header(this.#revision), noWatch, {}))
   }
 
-  /** Everything up to the current revision was sent, and the client does not wait for a later one (rule W7). */
+  /** Everything up to the current revision was sent, and that is not below what the client asked for (rule W7). */
   #isCaughtUp(watch: Watch): boolean {
-    return watch.state === "live" && watch.start <= this.#revision + 1
+    return watch.state === "live" && watch.asked <= this.#revision
   }
 
   #send(watch: Watch, header: ResponseHeader, events: ReadonlyArray<Event>): void {

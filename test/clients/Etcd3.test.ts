@@ -1,45 +1,8 @@
 /** The npm client `etcd3` against the server, in plain text and over TLS. */
-import { readFileSync } from "node:fs"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Etcd3, type IKeyValue, type IOptions, type IWatchResponse, Range, type Watcher } from "etcd3"
+import { type Etcd3, type IWatchResponse, Range } from "etcd3"
 import { type Daemon, startDaemon } from "../support/daemon.ts"
-
-const connect = (daemon: Daemon, options: Partial<IOptions> = {}): Etcd3 => {
-  const { certificates } = daemon
-  if (certificates === undefined) return new Etcd3({ hosts: `http://${daemon.endpoint}`, ...options })
-  return new Etcd3({
-    hosts: `https://${daemon.endpoint}`,
-    credentials: {
-      rootCertificate: readFileSync(certificates.ca),
-      privateKey: readFileSync(certificates.key),
-      certChain: readFileSync(certificates.cert)
-    },
-    ...options
-  })
-}
-
-/** Collects events until there are `count`. */
-const events = (watcher: Watcher, count: number): Promise<ReadonlyArray<readonly [string, IKeyValue]>> =>
-  new Promise((resolve, reject) => {
-    const seen: Array<readonly [string, IKeyValue]> = []
-    const take = (type: string) => (kv: IKeyValue) => {
-      seen.push([type, kv])
-      if (seen.length === count) resolve(seen)
-    }
-    watcher.on("put", take("put"))
-    watcher.on("delete", take("delete"))
-    watcher.on("error", reject)
-    if (count === 0) resolve(seen)
-  })
-
-const show = ([type, kv]: readonly [string, IKeyValue]): string =>
-  `${type} ${kv.key.toString("latin1")}=${kv.value.toString("latin1")}@${kv.mod_revision}`
-
-const failure = (promise: Promise<unknown>): Promise<Error> =>
-  promise.then(
-    () => Promise.reject(new Error("it succeeded")),
-    (error: unknown) => error as Error
-  )
+import { connect, events, failure, show } from "./etcd3.ts"
 
 describe.each([
   ["plain text", false],

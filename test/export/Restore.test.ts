@@ -258,6 +258,21 @@ describe("a snapshot of a node with users and an alarm, restored into etcd", () 
     }
   })
 
+  it("gives snapshots and hashes to root only, before and after", async () => {
+    for (const { daemon } of [netsy, etcd]) {
+      for (const args of [
+        ["snapshot", "save", join(netsy.daemon.directory, "stolen.db")],
+        ["endpoint", "hashkv"]
+      ]) {
+        const refused = await etcdctl(daemon, ["--user=anna:pass", ...args])
+        assert.notStrictEqual(refused.code, 0)
+        assert.include(refused.stderr, "permission denied")
+        assert.notStrictEqual((await etcdctl(daemon, args)).code, 0)
+      }
+      assert.strictEqual((await etcdctl(daemon, [root, "endpoint", "hashkv"])).code, 0)
+    }
+  })
+
   it("keeps the alarm until it is disarmed", async () => {
     assert.strictEqual(alarms, "memberID:77 alarm:NOSPACE \n")
     assert.include(refused, "mvcc: database space exceeded")

@@ -54,8 +54,18 @@ export const layer: Layer.Layer<Leases, never, ReplicatedState | NodeStatus | Se
         deadlines.add(id, ttlSeconds, now() + (remainingTtlSeconds > 0 ? remainingTtlSeconds : ttlSeconds) * 1000)
       for (const lease of state.leases.all()) begin(lease.id, lease.ttlSeconds, lease.remainingTtlSeconds)
 
-      /** Keep-alives that wait until their lease is gone. */
+      /** Keep-alives that wait until their lease is gone, or lives after all. */
       const leaving = new Map<bigint, Set<() => void>>()
+      const askAgain = (id: bigint): void => {
+        const listeners = leaving.get(id)
+        leaving.delete(id)
+        if (listeners !== undefined) for (const again of listeners) again()
+      }
+      const extended = (): void => {
+        const at = now()
+        const alive = [...leaving.keys()].filter((id) => (deadlines.get(id)?.deadlineMillis ?? at) > at)
+        for (const id of alive) askAgain(id)
+      }
 
       state.onCommittedOp((op) => {
         if (op.kind === "leaseGrant") {
@@ -65,9 +75,7 @@ export const layer: Layer.Layer<Leases, never, ReplicatedState | NodeStatus | Se
         } else if (op.kind === "leaseRevoke") {
           deadlines.remove(op.id)
           revoked.inc()
-          const listeners = leaving.get(op.id)
-          leaving.delete(op.id)
-          if (listeners !== undefined) for (const gone of listeners) gone()
+          askAgain(op.id)
         }
       })
 
@@ -139,7 +147,7 @@ export const layer: Layer.Layer<Leases, never, ReplicatedState | NodeStatus | Se
 
       const whenReadable = (waiter: Waiter): void => state.whenReadable(state.commitIndex(), waiter)
 
-      yield* supervisor.spawn("leases", expiry({ deadlines, now, whenReadable, revoke: expire }))
+      yield* supervisor.spawn("leases", expiry({ deadlines, now, whenReadable, revoke: expire, extended }))
 
       return Leases.of({
         grant: (request, reply) =>

@@ -189,6 +189,32 @@ describe("leases of a node", () => {
     })
   )
 
+  it.effect("that an outage gave more time answer the keep-alives that came after their old end", () =>
+    Effect.gen(function* () {
+      const world = makeWorld()
+      const node = yield* running(startNode(world))
+      const { id } = yield* running(node.use(grant(5)))
+      yield* TestClock.adjust(4_000)
+      world.decide = () => ({ kind: "fail" })
+      // The right to answer is gone by now.
+      yield* TestClock.adjust(320)
+      const waiting = []
+      for (let i = 0; i < 20; i++) {
+        yield* TestClock.adjust(80)
+        const stream = yield* node.use(keepAlives)
+        stream.stream.renew(id)
+        waiting.push(stream)
+      }
+      world.decide = () => undefined
+      yield* TestClock.adjust(3_000)
+      assert.deepStrictEqual(
+        waiting.map(({ answers, ends }) => [...answers.map(({ ttl }) => ttl), ...ends]),
+        waiting.map(() => [5])
+      )
+      yield* running(node.stop)
+    })
+  )
+
   it.effect("do not run out while nobody can keep them alive", () =>
     Effect.gen(function* () {
       const world = makeWorld()

@@ -7,7 +7,7 @@ import { type EtcdError, isEtcdError } from "../../core/wire/errors.ts"
 import type { KeepAliveSink, KeepAliveStream } from "../../services/Leases.ts"
 import type { Waiter } from "../../services/Replicator.ts"
 
-/** `leaving`: the lease has run out, and what was given is called when it is gone. */
+/** `leaving`: the lease has run out, and what was given is called when it is gone, or has more time after all. */
 export type Renewal = LeaseKeepAliveResponse | EtcdError | "leaving"
 
 export interface Renewals {
@@ -76,7 +76,7 @@ export class KeepAlives implements KeepAliveStream, Waiter {
     if (this.#state !== "closed") this.#finish(error)
   }
 
-  /** The lease at the front is revoked: asked again, it is not there any more. */
+  /** The lease at the front is revoked, or an outage gave it more time: asked again, it says which. */
   readonly #gone = (): void => {
     if (this.#state !== "leaving") return
     this.#state = "idle"

@@ -22,9 +22,11 @@ export interface ExpiryOptions {
   readonly whenReadable: (waiter: Waiter) => void
   /** False: not now. */
   readonly revoke: (lease: Timed) => boolean
+  /** Some leases that had run out have not. */
+  readonly extended: () => void
 }
 
-export const expiry = ({ deadlines, now, revoke, whenReadable }: ExpiryOptions): Effect.Effect<never> =>
+export const expiry = ({ deadlines, extended, now, revoke, whenReadable }: ExpiryOptions): Effect.Effect<never> =>
   Effect.suspend(() => {
     /** Answers could be given at this moment. */
     let heardAt = now()
@@ -34,7 +36,9 @@ export const expiry = ({ deadlines, now, revoke, whenReadable }: ExpiryOptions):
       const at = now()
       const missed = at - heardAt - bucketMillis
       heardAt = at
-      if (missed > outageMillis) deadlines.extend(missed, at)
+      if (missed <= outageMillis) return
+      deadlines.extend(missed, at)
+      extended()
     }
     const probe: Waiter = {
       done: () => {

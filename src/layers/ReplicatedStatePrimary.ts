@@ -232,7 +232,10 @@ export const layer: Layer.Layer<
 
     yield* supervisor.spawn("cold-reader", coldReader)
     yield* replicator.start(machine)
-    yield* Effect.addFinalizer(() => snapshotter.takeAtStop)
+    // Entries that still wait have the time of the stop for themselves, lest both add up.
+    yield* Effect.addFinalizer(() =>
+      replicator.commitIndex() === replicator.headIndex() ? snapshotter.takeAtStop : Effect.void
+    )
 
     return ReplicatedState.of({
       store,

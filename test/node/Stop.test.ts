@@ -3,7 +3,8 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { makeWorld, MemoryDisk, put, range, startNode } from "./world.ts"
 
 const temporary = Effect.acquireRelease(
@@ -41,6 +42,33 @@ describe("a clean stop", () => {
       assert.isBelow(chunksRead, 100)
       yield* again.stop
       assert.strictEqual(world.bucket.keys().filter((key) => key.startsWith("snapshots/")).length, 1)
+    })
+  )
+
+  it.effect("with writes that wait for a hanging bucket gives them all its time, and ends in 16 seconds", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporary
+      const world = makeWorld({ NETSY_DATA_DIR: folder, NETSY_REPLICATION_STORE_LEASE: "5s" })
+      /** Files are written in real time: virtual time goes on in steps that leave some to them. */
+      const running = <A, E>(effect: Effect.Effect<A, E>) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(effect)
+          while (fiber.pollUnsafe() === undefined) {
+            yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)))
+            yield* TestClock.adjust(20)
+          }
+          return yield* Fiber.join(fiber)
+        })
+      const node = yield* running(startNode(world))
+      const writes = Array.from({ length: 600 }, (_, i) => node.use(put(`k${i}`, "v")))
+      yield* running(Effect.all(writes, { concurrency: 100, discard: true }))
+      world.decide = () => ({ kind: "hang", effect: false })
+      const waiting = yield* Effect.forkChild(Effect.flip(node.use(put("k", "v"))))
+      yield* Effect.yieldNow
+      const before = yield* Clock.currentTimeMillis
+      yield* running(node.stop)
+      assert.isAtMost((yield* Clock.currentTimeMillis) - before, 16_000)
+      assert.strictEqual((yield* Fiber.join(waiting)).message, "etcdserver: request timed out")
     })
   )
 

@@ -553,7 +553,8 @@ export class Walk {
     while (this.time.now < until && !done() && this.history.violations.length === 0) {
       this.time.step(stepMillis)
       await this.time.settle()
-      if (this.#snapshots) await this.#files.settle()
+      // A clean stop takes one whatever the thresholds say.
+      if (this.#snapshots || this.#processes.some((p) => p.stopping && !p.life.dead)) await this.#files.settle()
       for (const slot of this.#slots)
         if (slot.running === undefined && !this.#healed && this.time.now >= slot.startAt) this.#start(slot)
       for (const [id, pending] of this.#pending) {

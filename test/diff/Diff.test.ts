@@ -20,7 +20,7 @@ const seedCount = Number(process.env["NETSY_DIFF_SEEDS"] ?? "1")
 const seeds = given === undefined ? Array.from({ length: seedCount }, (_, at) => at + 1) : [Number(given)]
 const timeoutMillis = 120_000 + operations * 60 + shrinkTries * (10_000 + operations * 60)
 
-const optionsOf = (seed: number): Options => ({ seed, operations, auth: false, leases: true })
+const optionsOf = (seed: number): Options => ({ seed, operations, auth: true, leases: true })
 
 /** What the comparison leaves out because two servers cannot have it in common: sizes, names, seconds. */
 const ownOfAProcess =

@@ -51,6 +51,8 @@ const comparable = (operation: Operation, answer: Answer): Answer => {
     }
     case "Lease.LeaseLeases":
       return { ...answer, body: { ...body, leases: sorted(body["leases"]) } }
+    case "Auth.RoleGet":
+      return { ...answer, body: { ...body, perm: sorted(body["perm"]) } }
     case "Lease.LeaseTimeToLive":
       return { ...answer, body: { ...body, keys: sorted(body["keys"]) } }
   }

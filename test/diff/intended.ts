@@ -53,6 +53,46 @@ const rangeErrors = new Set([
   "etcdserver: mvcc: required revision is a future revision"
 ])
 
+const refusal = (code: number, details: string): Answer => ({ code, details, body: undefined })
+
+/** As 3.4 lets them out of Maintenance, and as they should be. */
+const refusals: ReadonlyMap<string, Answer> = new Map([
+  ["auth: permission denied", refusal(7, "etcdserver: permission denied")],
+  ["auth: invalid auth token", refusal(16, "etcdserver: invalid auth token")],
+  ["auth: user name is empty", refusal(3, "etcdserver: user name is empty")]
+])
+
+const isKeepAlive = (given: Given): boolean => given.operation.kind === "keepAlive"
+
+/** Methods that ask for a user, or for root, since 3.5. */
+const guarded = (given: Given, by: "users" | "root"): boolean => {
+  if (!given.context.auth) return false
+  const changes = call(given, "Maintenance.Alarm") && (given.request["action"] ?? "GET") !== "GET"
+  if (by === "root") return changes || call(given, "KV.Compact")
+  return (
+    (call(given, "Maintenance.Alarm") && !changes) ||
+    ["Cluster.MemberList", "Maintenance.Status", "Lease.LeaseGrant"].some((method) => call(given, method))
+  )
+}
+
+const nests = (request: Plain): boolean =>
+  ["success", "failure"].some((name) =>
+    ((request[name] ?? []) as ReadonlyArray<Plain>).some((op) => op["request_txn"] !== undefined)
+  )
+
+/** A token that was given once may be void by now; for `others`, the user may lack the right. */
+const refusalOf = (given: Given, etcd: Answer, ours: Answer, others: ReadonlyArray<Answer>): Answer | undefined => {
+  const { token } = given.context
+  const whole = (answer: Answer | undefined): Answer | undefined =>
+    answer !== undefined && isKeepAlive(given) ? { ...answer, body: { responses: [] } } : answer
+  if (token === "none") return whole(refusals.get("auth: user name is empty"))
+  if (token === "made up") return whole(refusals.get("auth: invalid auth token"))
+  const possible = [...others, refusals.get("auth: invalid auth token")!]
+  return etcd.code !== 7 && etcd.code !== 16
+    ? whole(possible.find(({ details }) => details === ours.details))
+    : undefined
+}
+
 export const intended: ReadonlyArray<Intended> = [
   {
     id: "R8 keys_only",
@@ -105,7 +145,7 @@ export const intended: ReadonlyArray<Intended> = [
     since: "3.4.34",
     says: "a watch that begins at the compacted revision is told of the deletes at that revision",
     watch: ({ context, request }, etcd) => {
-      if (context.compacted.length === 0) return undefined
+      if (context.compacted.length === 0 || etcd.created?.["canceled"] === true) return undefined
       const first = context.compacted.filter((event) => sees(request, event))
       const later = etcd.events.filter((event) => eventRevision(event) > context.compact)
       return { ...etcd, events: [...first, ...later] }
@@ -129,5 +169,61 @@ export const intended: ReadonlyArray<Intended> = [
       call(given, "KV.Txn") && putErrors.has(etcd.details) && rangeErrors.has(ours.details) && ours.code === 11
         ? ours
         : undefined
+  },
+  {
+    id: "2.10 errors of Maintenance",
+    since: "3.5",
+    says: "the methods of Maintenance refuse with the same code and text as all others",
+    answer: ({ operation }, etcd) =>
+      operation.kind === "call" && operation.method.startsWith("Maintenance.") && etcd.code === 2
+        ? refusals.get(etcd.details)
+        : undefined
+  },
+  {
+    id: "2.10 logged in",
+    since: "3.5",
+    says: "MemberList, Status, LeaseGrant and reading alarms need a user who has logged in",
+    answer: (given, etcd, ours) => (guarded(given, "users") ? refusalOf(given, etcd, ours, []) : undefined)
+  },
+  {
+    id: "L10",
+    since: "3.5.33",
+    says: "the methods of leases need a user, who may write (revoke, keep alive) or read (time to live, list) every key of the lease",
+    answer: (given, etcd, ours) => {
+      if (!given.context.auth) return undefined
+      if (call(given, "Lease.LeaseRevoke"))
+        return given.context.token === "none" ? refusals.get("auth: user name is empty") : undefined
+      const reads = call(given, "Lease.LeaseTimeToLive") || call(given, "Lease.LeaseLeases")
+      const rights = [refusals.get("auth: permission denied")!, refusal(3, "etcdserver: revision of auth store is old")]
+      return reads || isKeepAlive(given) ? refusalOf(given, etcd, ours, rights) : undefined
+    }
+  },
+  {
+    id: "2.10 root only",
+    since: "3.5",
+    says: "raising and clearing alarms needs root, and in the newest versions of all lines Compact too",
+    answer: (given, etcd, ours) =>
+      guarded(given, "root") ? refusalOf(given, etcd, ours, [refusals.get("auth: permission denied")!]) : undefined
+  },
+  {
+    id: "2.10 nested transactions",
+    since: "3.5",
+    says: "what a nested transaction does must be allowed too",
+    answer: (given, etcd, ours) =>
+      given.context.auth && call(given, "KV.Txn") && etcd.code === 0 && ours.code === 7 && nests(given.request)
+        ? refusals.get("auth: permission denied")
+        : undefined
+  },
+  {
+    id: "2.10 range of a permission",
+    since: "3.5",
+    says: "a permission on a range that ends before it begins is refused",
+    answer: (given, etcd) => {
+      const perm = given.request["perm"] as Plain | undefined
+      if (!call(given, "Auth.RoleGrantPermission") || perm === undefined || given.context.auth) return undefined
+      const [begin, end] = [String(perm["key"] ?? ""), String(perm["range_end"] ?? "")]
+      if (end === "" || end === "\0" || begin < end || etcd.code === 0) return undefined
+      return refusal(3, "etcdserver: invalid auth management")
+    }
   }
 ]

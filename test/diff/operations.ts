@@ -133,6 +133,10 @@ export interface Context {
   readonly compact: number
   /** Requests of the watches alive on the stream of a progress request. */
   readonly watches: ReadonlyArray<Plain>
+  /** Whether authentication is on. */
+  readonly auth: boolean
+  /** What was sent as the token: nothing, something made up, or what an earlier login gave. */
+  readonly token: "none" | "made up" | "given"
   /** For a watch from the compacted revision: the events of that revision, the newest of every key. */
   readonly compacted: ReadonlyArray<Plain>
 }

@@ -124,5 +124,15 @@ export const prologue = (options: Options): ReadonlyArray<Operation> => [
   ...keyValue,
   ...watches,
   ...maintenance,
-  ...(options.leases ? leases : [])
+  ...(options.leases ? leases : []),
+  call("Auth.RoleGrantPermission", { name: "nobody", perm: { permType: "READ", key: "b", range_end: "a" } }),
+  call("Auth.RoleGrantPermission", { name: "nobody", perm: { permType: "READ", key: "a", range_end: "b" } }),
+  call("Auth.AuthDisable", {}),
+  call("Auth.Authenticate", { name: "nobody", password: "x" }),
+  call("Auth.UserGet", { name: "nobody" }),
+  call("Auth.UserDelete", { name: "nobody" }),
+  call("Auth.UserAdd", { name: "" }),
+  call("Auth.RoleAdd", { name: "" }),
+  call("Auth.UserList", {}),
+  call("Auth.RoleList", {})
 ]

@@ -62,6 +62,7 @@ export class Run {
   readonly #transcripts: readonly [Transcript, Transcript]
   #head = 1
   #compact = 0
+  #auth = false
   #pastAt = 0
   #compactedAt = 0
   #writtenAt = 0
@@ -122,6 +123,8 @@ export class Run {
       head: this.#head,
       compact: this.#compact,
       watches: stream?.live.map(({ request }) => request) ?? [],
+      auth: this.#auth,
+      token: this.#tokenOf("as" in operation ? operation.as : undefined),
       compacted: operation.kind === "watch" ? this.#compactedEvents(this.#requests[at]) : []
     }
     switch (operation.kind) {
@@ -147,8 +150,17 @@ export class Run {
     if (operation.kind === "expire") return this.#expire(at, operation)
     const [etcd, ours] = await Promise.all([this.#send(this.#etcd, operation), this.#send(this.#ours, operation)])
     this.#answered(at, etcd, ours)
+    if (operation.kind === "call" && etcd.code === 0) {
+      if (operation.method === "Auth.AuthEnable") this.#auth = true
+      if (operation.method === "Auth.AuthDisable") this.#auth = false
+    }
     if (compacts && etcd.code === 0)
       this.#compact = Math.max(this.#compact, Number(this.#requests[at]["revision"] ?? 0))
+  }
+
+  #tokenOf(as: string | undefined): Context["token"] {
+    if (as?.startsWith("!") === true) return "made up"
+    return as !== undefined && this.#etcd.hasToken(as) ? "given" : "none"
   }
 
   /** From the watch that sees everything. */

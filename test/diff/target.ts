@@ -36,6 +36,10 @@ export class Target {
     })
   }
 
+  hasToken(user: string): boolean {
+    return this.#tokens.has(user)
+  }
+
   close(): void {
     for (const stream of this.streams.values()) stream.cancel()
     this.#client.close()

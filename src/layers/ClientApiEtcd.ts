@@ -89,7 +89,7 @@ export const layer: Layer.Layer<
     const hub = yield* WatchHub
     const leases = yield* Leases
     const quota = yield* Quota
-    const locks = { access, kv, hub, leases, quota }
+    const locks = { access, kv, hub, leases, quota, waiting: { callers: 0 } }
     const unaryMethods = new Map([
       ...kvMethods({
         access,

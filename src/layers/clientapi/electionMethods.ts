@@ -3,6 +3,7 @@ import { assert } from "../../core/assert.ts"
 import { firstOf, leave, oldest, one, ownKey, prefixOf, replace, standInLine } from "../../core/locks/recipe.ts"
 import { compareBytes } from "../../core/mvcc/keys.ts"
 import * as codec from "../../core/wire/codec/election.ts"
+import type { EtcdError } from "../../core/wire/errors.ts"
 import type { ResponseHeader } from "../../core/wire/messages.ts"
 import type { Reply } from "../../services/Kv.ts"
 import { type Calls, canceled, type LockOptions, type Session } from "./locks/Calls.ts"
@@ -34,6 +35,11 @@ const waitInLine = (
   header: ResponseHeader | undefined,
   reply: Reply<codec.CampaignResponse>
 ): void => {
+  /** The key stays, as in etcd: with the same lease the caller finds its place in the line again. */
+  const failed = (error: EtcdError): void => {
+    calls.endSession(session)
+    reply.fail(error)
+  }
   const gone = (): void => {
     calls.withdraw(session, leader.key, leader.rev)
     reply.fail(canceled)
@@ -41,12 +47,15 @@ const waitInLine = (
   waitForTurn(calls, prefixOf(leader.name), leader.rev, gone, {
     succeed: () =>
       calls.range(one(leader.key), {
-        // The lease may have run out while the candidate waited: then somebody else leads.
-        succeed: ({ kvs }) =>
-          kvs[0]?.createRevision === leader.rev ? reply.succeed({ header, leader }) : reply.fail(notLeader),
-        fail: reply.fail
+        succeed: ({ kvs }) => {
+          if (calls.closed) return gone()
+          // The lease may have run out while the candidate waited: then somebody else leads.
+          if (kvs[0]?.createRevision === leader.rev) reply.succeed({ header, leader })
+          else reply.fail(notLeader)
+        },
+        fail: failed
       }),
-    fail: reply.fail
+    fail: failed
   })
 }
 

@@ -29,6 +29,7 @@ const waitInLine = (
     succeed: () =>
       calls.range(one(key), {
         succeed: ({ header, kvs }) => {
+          if (calls.closed) return giveUp(canceled)
           // The lease may have run out while the caller waited.
           if (kvs[0]?.createRevision !== createRevision) return reply.fail(sessionExpired)
           reply.succeed({ header, key })

@@ -28,7 +28,12 @@ export interface LockOptions {
   readonly hub: WatchHub["Service"]
   readonly leases: Leases["Service"]
   readonly quota: Quota["Service"]
+  /** How many callers wait for their turn. */
+  readonly waiting: { callers: number }
 }
+
+/** Callers that wait for locks and elections at once. */
+const callersMax = 16_384
 
 export interface Session {
   readonly lease: bigint
@@ -61,6 +66,18 @@ export class Calls {
   /** The caller has gone, or has its answer. */
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** False: too many wait already. Whoever may wait says when that is over. */
+  beginWaiting(): boolean {
+    const { waiting } = this.#options
+    if (waiting.callers >= callersMax) return false
+    waiting.callers++
+    return true
+  }
+
+  endWaiting(): void {
+    this.#options.waiting.callers--
   }
 
   /** Called when the caller goes, at once when it has gone; undefined: no longer. */

@@ -15,19 +15,18 @@ export const waitForTurn = (
   gone: () => void,
   reply: Reply<void>
 ): void => {
+  if (!calls.beginWaiting()) return reply.fail(errors.tooManyRequests)
   let stop: (() => void) | undefined
   let over = false
-  calls.onClosed(() => {
-    over = true
-    stop?.()
-    gone()
-  })
   const finish = (tell: () => void): void => {
     if (over) return
     over = true
+    stop?.()
+    calls.endWaiting()
     calls.onClosed(undefined)
     tell()
   }
+  calls.onClosed(() => finish(gone))
   const fail = (error: EtcdError): void => finish(() => reply.fail(error))
 
   const look = (): void => {

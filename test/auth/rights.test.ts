@@ -59,10 +59,7 @@ const modelAllows = (grants: ReadonlyArray<Grant>, right: "read" | "write", star
     "\xff\xff\xff\xff"
   ]
   const asked = probes.filter((key) => inside(key, start, end))
-  // An empty interval lies inside one grant, with room on both sides.
-  if (asked.length === 0) {
-    return mine.some(({ end: to, key }) => key < end && (to === "" ? key + "\0" > start : to === "\0" || to > start))
-  }
+  if (asked.length === 0) return mine.some((grant) => inside(start, grant.key, grant.end))
   return asked.every((key) => mine.some((grant) => inside(key, grant.key, grant.end)))
 }
 

@@ -5,7 +5,7 @@
 import type { Caller } from "../../services/Access.ts"
 import { type EtcdError, errors } from "../wire/errors.ts"
 import type { DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest } from "../wire/messages.ts"
-import { type Rights, rightsOf } from "./rights.ts"
+import { covers, type Rights, rightsOf } from "./rights.ts"
 import type { AuthState } from "./state.ts"
 
 /** The keys attached to a lease, as latin1 strings; none for a lease that does not exist. */
@@ -24,7 +24,7 @@ const rightsNow = (state: AuthState, caller: Caller): Rights | EtcdError => {
 const checkKeys = (state: AuthState, caller: Caller, right: Right, key: Uint8Array, rangeEnd: Uint8Array): Refusal => {
   const rights = rightsNow(state, caller)
   if ("_tag" in rights) return rights
-  return rights.isRoot || rights[right].covers(key, rangeEnd) ? undefined : errors.permissionDenied
+  return rights.isRoot || covers(rights[right], key, rangeEnd) ? undefined : errors.permissionDenied
 }
 
 export const checkRead = (

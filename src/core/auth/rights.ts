@@ -15,38 +15,15 @@ const noEnd = "\u0100"
 /** Of the bounds of an interval, which `end` undefined leaves open. */
 const upperBound = (end: string | undefined): string => end ?? noEnd
 
-/** The intervals of one right: their union, and each as it was granted. */
-class Granted {
-  readonly #union = new IntervalSet()
-  readonly #each: Array<{ readonly start: string; readonly end: string }> = []
-
-  add(start: string, end: string): void {
-    this.#union.add(start, end)
-    this.#each.push({ start, end })
-  }
-
-  has(key: string): boolean {
-    return this.#union.has(key)
-  }
-
-  /** An interval that is empty, its end not being above its start, must lie inside a single grant, as in etcd. */
-  covers(key: Uint8Array, rangeEnd: Uint8Array): boolean {
-    const asked = interval(key, rangeEnd)
-    const above = upperBound(asked.end)
-    if (above > asked.start) return this.#union.covers(asked.start, above)
-    return this.#each.some(({ end, start }) => start < above && end > asked.start)
-  }
-}
-
 export interface Rights {
   readonly isRoot: boolean
-  readonly read: Granted
-  readonly write: Granted
+  readonly read: IntervalSet
+  readonly write: IntervalSet
 }
 
 const merge = (state: AuthState, roles: ReadonlyArray<string>): Rights => {
-  const read = new Granted()
-  const write = new Granted()
+  const read = new IntervalSet()
+  const write = new IntervalSet()
   for (const name of roles) {
     for (const { key, rangeEnd, type } of state.roles.get(name)?.permissions ?? []) {
       const { end, start } = interval(key, rangeEnd)
@@ -74,4 +51,11 @@ export const rightsOf = (state: AuthState, userName: string): Rights | undefined
   const rights = merge(state, user.roles)
   known.set(userName, rights)
   return rights
+}
+
+/** An empty interval (its end is not above its start) needs the right on the key it starts with. */
+export const covers = (set: IntervalSet, key: Uint8Array, rangeEnd: Uint8Array): boolean => {
+  const { end, start } = interval(key, rangeEnd)
+  const above = upperBound(end)
+  return above > start ? set.covers(start, above) : set.has(start)
 }

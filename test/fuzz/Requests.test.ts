@@ -3,6 +3,9 @@
  * ends in an answer or an error that says what is wrong, the node goes on serving, and nothing grows.
  * NETSY_FUZZ_SECONDS says for how long, NETSY_SEED where to begin.
  */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -125,7 +128,11 @@ const known = new Set<number>(Object.values(Code))
 /** One node, so many requests; the seed of each is in its description. */
 const round = (seed: number) =>
   Effect.gen(function* () {
-    const node = yield* startNode(makeWorld())
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-fuzz-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+    )
+    const node = yield* startNode(makeWorld({ NETSY_DATA_DIR: folder }))
     yield* node.use(
       Effect.gen(function* () {
         const api = yield* ClientApi
@@ -153,7 +160,7 @@ const round = (seed: number) =>
     )
     assert.isAbove((yield* node.use(put("still", "there"))).header!.revision, 1)
     yield* node.stop
-  })
+  }).pipe(Effect.scoped)
 
 const settle = (outcomes: ReadonlyArray<Outcome>) =>
   Effect.promise(async () => {

@@ -3,6 +3,7 @@
  * but for the intended differences. NETSY_DIFF_OPERATIONS: how many a seed; NETSY_SEED: this seed only;
  * NETSY_DIFF_SEEDS: how many seeds; NETSY_DIFF_SHRINK: how often a shorter sequence is looked for after a difference.
  */
+import { readFileSync } from "node:fs"
 import { assert, beforeAll, describe, it } from "vitest"
 import { compareAnswers, compareStreams, givenOf } from "./compare.ts"
 import type { Options } from "./generate.ts"
@@ -71,6 +72,14 @@ describe("our node beside etcd", () => {
     assert.isAtMost(intended.length, 25)
     assert.deepStrictEqual(
       intended.map(({ id }) => id).filter((id) => !used.has(id)),
+      []
+    )
+  })
+
+  it("has all of them explained in the documentation", () => {
+    const text = readFileSync(new URL("../../docs/etcd-compatibility.md", import.meta.url), "utf8")
+    assert.deepStrictEqual(
+      intended.filter(({ id, since }) => !text.includes(`| ${id} | ${since} |`)).map(({ id }) => id),
       []
     )
   })

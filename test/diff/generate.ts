@@ -2,9 +2,9 @@
 import { type Random, random } from "../wire/random.ts"
 import { authPhase } from "./generateAuth.ts"
 import { deleteRange, put, range, txn } from "./generateKv.ts"
-import { ChosenLease, Revision } from "./messages.ts"
+import { ChosenLease, encode, methodOf, Revision } from "./messages.ts"
 import type { Operation } from "./operations.ts"
-import { filters, givenLease, interval, pick, weighted } from "./space.ts"
+import { filters, givenLease, interval, key, pick, value, weighted } from "./space.ts"
 
 const streams = 4
 
@@ -39,6 +39,18 @@ const grant = (random: Random, label: string | undefined): Operation => {
   const safe = TTL === 0 || TTL === -5 ? { ID: 0, TTL: 700 } : { ID: 0, TTL }
   if (label !== undefined) return { kind: "call", method: "Lease.LeaseGrant", request: safe, grants: label }
   return { kind: "call", method: "Lease.LeaseGrant", request: { ...safe, ID: givenLease(random) } }
+}
+
+/** A request of which the end is missing. */
+const cutOff = (random: Random): Operation => {
+  const put = random.chance(50)
+  const { path, request } = methodOf(put ? "KV.Put" : "KV.Txn")
+  const message = { key: key(random), value: value(random), prev_kv: true }
+  const whole = encode(
+    request,
+    put ? message : { success: [{ request_put: message }, { request_range: { key: "a" } }] }
+  )
+  return { kind: "raw", path, body: Buffer.from(whole).toString("latin1").slice(0, random.int(whole.length)) }
 }
 
 export interface Options {
@@ -97,6 +109,7 @@ export const generate = ({ seed, operations, auth, leases }: Options): ReadonlyA
       }
     ],
     [3, () => call("Cluster.MemberList", source.chance(50) ? {} : { linearizable: true }, true)],
+    [4, () => cutOff(source)],
     [3, () => call("Maintenance.Status", {}, true)],
     [3, () => call("Maintenance.Alarm", { action: "GET" }, true)],
     ...(leases

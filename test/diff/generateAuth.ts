@@ -29,12 +29,18 @@ const call = (method: string, request: Plain, as?: string): Operation => ({
   ...(as === undefined ? {} : { as })
 })
 
-/** Never one that ends before it begins: etcd 3.4 takes that. */
-const permission = (random: Random): Plain => {
+/** Never one that ends before it begins. */
+const fullInterval = (random: Random): Plain => {
   const { key: begin, range_end: end } = interval(random, 0)
   const right = end === undefined || end === "\0" || String(begin) < String(end)
-  return { permType: pick(random, ["READ", "WRITE", "READWRITE"]), key: begin, ...(right ? { range_end: end } : {}) }
+  return { key: begin, ...(right ? { range_end: end } : {}) }
 }
+
+/** etcd 3.4 takes an empty interval. */
+const permission = (random: Random): Plain => ({
+  permType: pick(random, ["READ", "WRITE", "READWRITE"]),
+  ...fullInterval(random)
+})
 
 /** Somebody changes users and roles, mostly root. */
 const administration = (random: Random): Operation => {
@@ -61,7 +67,21 @@ const administration = (random: Random): Operation => {
   ])()
 }
 
+/** Whether an interval in it is empty: the rights that etcd asks for then are those its tree happens to find. */
+const hasEmptyInterval = (value: unknown): boolean => {
+  if (Array.isArray(value)) return value.some(hasEmptyInterval)
+  if (typeof value !== "object" || value === null) return false
+  const { key: begin, range_end: end } = value as Plain
+  if (typeof end === "string" && end !== "\0" && end !== "" && String(begin) >= end) return true
+  return Object.values(value).some(hasEmptyInterval)
+}
+
 const request = (random: Random, stream: () => number): Operation => {
+  const made = anyRequest(random, stream)
+  return "as" in made && made.as !== "root" && hasEmptyInterval(made) ? request(random, stream) : made
+}
+
+const anyRequest = (random: Random, stream: () => number): Operation => {
   const as = pick(random, ["root", "ann", "bob", "eve", "ann", "bob", "eve", undefined, "!garbage", "!x.1"])
   const lease = (): unknown => givenLease(random)
   return weighted<() => Operation>(random, [
@@ -92,7 +112,7 @@ const request = (random: Random, stream: () => number): Operation => {
     [1, () => call("Maintenance.HashKV", { revision: 0 }, as === "root" ? "ann" : as)],
     [1, () => call("KV.Compact", { revision: 1 }, as)],
     [4, () => ({ kind: "open", stream: stream(), ...(as === undefined ? {} : { as }) })],
-    [6, () => ({ kind: "watch", stream: stream(), create: { ...interval(random), prev_kv: random.chance(30) } })]
+    [6, () => ({ kind: "watch", stream: stream(), create: { ...fullInterval(random), prev_kv: random.chance(30) } })]
   ])()
 }
 

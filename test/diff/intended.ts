@@ -171,6 +171,27 @@ export const intended: ReadonlyArray<Intended> = [
         : undefined
   },
   {
+    id: "2.9 malformed",
+    since: "Netsy",
+    says: "bytes that are no message are refused as InvalidArgument with the place; gRPC for Go says Internal",
+    answer: ({ operation }, etcd, ours) =>
+      operation.kind === "raw" &&
+      etcd.code === 13 &&
+      etcd.details.startsWith("grpc: error unmarshalling request") &&
+      /^netsy: malformed \w+ at byte \d+: /.test(ours.details)
+        ? refusal(3, ours.details)
+        : undefined
+  },
+  {
+    id: "2.11 unknown method",
+    since: "Netsy",
+    says: "a method that does not exist is Unimplemented as with gRPC for Go, with the words of gRPC for Node",
+    answer: ({ operation }, etcd) =>
+      operation.kind === "raw" && etcd.code === 12
+        ? refusal(12, `The server does not implement the method ${operation.path}`)
+        : undefined
+  },
+  {
     id: "2.10 errors of Maintenance",
     since: "3.5",
     says: "the methods of Maintenance refuse with the same code and text as all others",

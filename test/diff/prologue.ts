@@ -119,11 +119,24 @@ const leases: ReadonlyArray<Operation> = [
   call("Lease.LeaseRevoke", { ID: 71 })
 ]
 
+const raw = (path: string, body: string): Operation => ({ kind: "raw", path, body })
+
+const malformed: ReadonlyArray<Operation> = [
+  raw("/etcdserverpb.KV/Range", "\u00ff\u00ff\u00ff"),
+  raw("/etcdserverpb.KV/Put", "\n\u0005ab"),
+  raw("/etcdserverpb.KV/Range", "\u0008\u0001"),
+  // The last of two keys counts, and a field that nobody knows is passed over.
+  raw("/etcdserverpb.KV/Range", "\n\u0001a\n\u0001b\u009a\u0006\u0003abc"),
+  raw("/etcdserverpb.KV/Nothing", ""),
+  raw("/nothing.KV/Range", "")
+]
+
 export const prologue = (options: Options): ReadonlyArray<Operation> => [
   watch(everythingStream, all),
   ...keyValue,
   ...watches,
   ...maintenance,
+  ...malformed,
   ...(options.leases ? leases : []),
   call("Auth.RoleGrantPermission", { name: "nobody", perm: { permType: "READ", key: "b", range_end: "a" } }),
   call("Auth.RoleGrantPermission", { name: "nobody", perm: { permType: "READ", key: "a", range_end: "b" } }),

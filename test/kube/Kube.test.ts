@@ -19,7 +19,7 @@ const options = {
   writesPerSecond,
   seed,
   eventTtl: isLong ? { seconds: 20, reuseSeconds: 1 } : { seconds: 2, reuseSeconds: 1 },
-  compactionMillis: isLong ? 5000 : 1000
+  compactionMillis: isLong ? 10_000 : 1000
 }
 const progress = { NETSY_WATCH_PROGRESS_INTERVAL: isLong ? "5s" : "1s" }
 const settings = `NETSY_KUBE_SECONDS=${seconds} NETSY_KUBE_RATE=${writesPerSecond} NETSY_SEED=${seed}`

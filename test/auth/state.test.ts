@@ -224,6 +224,15 @@ describe("the auth store", () => {
     )
   })
 
+  it("takes names that etcd's database can hold as keys", () => {
+    const longest = "é".repeat(16_384)
+    assert.isUndefined(checkUserAdd(noAuth, longest))
+    assert.deepStrictEqual(roleAdd(noAuth, longest), { kind: "roleAdd", name: longest })
+    const message = (refused: Outcome | EtcdError): string => (isEtcdError(refused) ? refused.message : "")
+    assert.strictEqual(message(checkUserAdd(noAuth, `${longest}x`)), "netsy: a user name has at most 32768 bytes")
+    assert.strictEqual(message(roleAdd(noAuth, `${longest}x`)), "netsy: a role name has at most 32768 bytes")
+  })
+
   it("keeps a user without password without one, and takes a deleted role from everybody", () => {
     const state = run(
       on,

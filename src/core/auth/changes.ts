@@ -4,7 +4,7 @@
  */
 import { type AuthChange, type AuthOp, type Permission, PermissionType } from "../log/opAuth.ts"
 import { compareBytes } from "../mvcc/keys.ts"
-import { type EtcdError, errors } from "../wire/errors.ts"
+import { Code, type EtcdError, errors, etcdError } from "../wire/errors.ts"
 import { rootRole, rootUser } from "./rights.ts"
 import type { AuthState } from "./state.ts"
 
@@ -25,9 +25,19 @@ export const enable = (state: AuthState): Outcome => {
 
 export const disable = (state: AuthState): Outcome => (state.enabled ? { kind: "disable" } : undefined)
 
+/** Keys of etcd's database are no longer: a longer name could not be exported. */
+const nameBytesMax = 32_768
+
+const isTooLong = (name: string): boolean =>
+  name.length > nameBytesMax / 3 && new TextEncoder().encode(name).length > nameBytesMax
+
+const tooLong = (what: string): EtcdError =>
+  etcdError(Code.InvalidArgument, `netsy: a ${what} name has at most ${nameBytesMax} bytes`)
+
 /** Asked before a password is hashed and again after. */
 export const checkUserAdd = (state: AuthState, name: string): EtcdError | undefined => {
   if (name === "") return errors.userEmpty
+  if (isTooLong(name)) return tooLong("user")
   return state.users.has(name) ? errors.userExists : undefined
 }
 
@@ -61,6 +71,7 @@ export const userRevokeRole = (state: AuthState, name: string, role: string): Ou
 
 export const roleAdd = (state: AuthState, name: string): Outcome => {
   if (name === "") return errors.roleEmpty
+  if (isTooLong(name)) return tooLong("role")
   return state.roles.has(name) ? errors.roleExists : { kind: "roleAdd", name }
 }
 

@@ -1,6 +1,6 @@
 /** Random Range, Put, DeleteRange and Txn requests. */
 import type { Random } from "../wire/random.ts"
-import { type Plain, Revision } from "./messages.ts"
+import { ChosenLease, type Plain, Revision } from "./messages.ts"
 import { interval, key, pick, value, weighted } from "./space.ts"
 
 type Lease = () => unknown
@@ -72,7 +72,10 @@ const compare = (random: Random, lease: Lease): Plain => {
     case "VALUE":
       return { ...where, target, result, value: value(random) }
   }
-  return { ...where, target, result, lease: random.chance(40) ? 0 : lease() }
+  const id = random.chance(40) ? 0 : lease()
+  // Of two ids that the servers chose, either may be the greater.
+  const fair = id instanceof ChosenLease ? pick(random, ["EQUAL", "NOT_EQUAL"]) : result
+  return { ...where, target, result: fair, lease: id }
 }
 
 const requestOp = (random: Random, lease: Lease, depth: number): Plain =>

@@ -80,6 +80,13 @@ const nests = (request: Plain): boolean =>
     ((request[name] ?? []) as ReadonlyArray<Plain>).some((op) => op["request_txn"] !== undefined)
   )
 
+const asksPrevious = (request: Plain): boolean =>
+  ["success", "failure"].some((name) =>
+    ((request[name] ?? []) as ReadonlyArray<Plain>).some(
+      (op) => (op["request_put"] as Plain | undefined)?.["prev_kv"] === true
+    )
+  )
+
 /** A token that was given once may be void by now; for `others`, the user may lack the right. */
 const refusalOf = (given: Given, etcd: Answer, ours: Answer, others: ReadonlyArray<Answer>): Answer | undefined => {
   const { token } = given.context
@@ -234,6 +241,31 @@ export const intended: ReadonlyArray<Intended> = [
       given.context.auth && call(given, "KV.Txn") && etcd.code === 0 && ours.code === 7 && nests(given.request)
         ? refusals.get("auth: permission denied")
         : undefined
+  },
+  {
+    id: "2.10 previous values",
+    since: "Netsy",
+    says: "a put in a transaction that asks for the previous value needs the right to read it, as a plain put does",
+    answer: (given, etcd, ours) =>
+      given.context.auth && call(given, "KV.Txn") && etcd.code === 0 && ours.code === 7 && asksPrevious(given.request)
+        ? refusals.get("auth: permission denied")
+        : undefined
+  },
+  {
+    id: "2.10 endless watch",
+    since: "Netsy",
+    says: "a watch without an upper end needs the right on all of it; etcd 3.4 asks for that on its first key",
+    watch: ({ context, request }, { created }) => {
+      if (!context.auth || request["range_end"] !== "\0" || created === undefined) return undefined
+      const refused = {
+        header: created["header"],
+        watch_id: -1,
+        created: true,
+        canceled: true,
+        cancel_reason: "rpc error: code = PermissionDenied desc = etcdserver: permission denied"
+      }
+      return { operation: 0, request, created: refused, ended: refused, events: [] }
+    }
   },
   {
     id: "2.10 range of a permission",

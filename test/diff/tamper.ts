@@ -23,6 +23,7 @@ const changes = (value: unknown, where = ""): ReadonlyArray<Change> => {
     const inside = list.flatMap((one, at) =>
       changes(one, where).map((change) => ({ where: change.where, value: list.with(at, change.value) }))
     )
+    if (list.length === 0) return []
     return [...inside, { where, value: list.slice(1) }, { where, value: [...list, list.at(-1)] }]
   }
   if (typeof value !== "object" || value === null) return []

@@ -18,6 +18,8 @@ const shape = (request: Plain, kvs: ReadonlyArray<Plain>): ReadonlyArray<unknown
   return field === undefined ? undefined : kvs.map((kv) => kv[field])
 }
 
+const keptInOrder = 12
+
 const kvsOf = (response: Plain): ReadonlyArray<Plain> => (response["kvs"] ?? []) as ReadonlyArray<Plain>
 const keyOf = (kv: Plain): string => String(kv["key"])
 
@@ -26,7 +28,8 @@ const ordered = (request: Plain, etcd: Plain, ours: Plain): Plain => {
   const [theirs, own] = [kvsOf(etcd), kvsOf(ours)]
   const [a, b] = [shape(request, theirs), shape(request, own)]
   if (a === undefined || !isDeepStrictEqual(a, b) || new Set(a).size === a.length) return etcd
-  const cut = etcd["more"] === true
+  // Up to so many, etcd's sort keeps the order of keys.
+  const cut = etcd["more"] === true && Number(etcd["count"]) > keptInOrder
   const last = a.at(-1)
   const known = new Map(theirs.map((kv) => [keyOf(kv), kv]))
   return { ...etcd, kvs: own.map((kv, at) => known.get(keyOf(kv)) ?? (cut && a[at] === last ? kv : theirs[at]!)) }

@@ -17,9 +17,10 @@ import {
 } from "../services/ObjectStore.ts"
 import { Settings, type StorageSettings } from "../services/Settings.ts"
 import { keyProblem, pageLimit } from "./objectstore/keys.ts"
-import { asPlain, asRead, asWrite, call, plain, quietSource } from "./objectstore/s3Calls.ts"
+import { asPlain, asRead, asWrite, calls, plain, type RequestKind } from "./objectstore/calls.ts"
+import { quietSource } from "./objectstore/s3Body.ts"
 import { connect, type S3Clients, type S3Overrides } from "./objectstore/s3Client.ts"
-import { classify, type RequestKind } from "./objectstore/s3Errors.ts"
+import { classify } from "./objectstore/s3Errors.ts"
 import { checkedBody } from "./objectstore/streams.ts"
 
 export type { S3Overrides } from "./objectstore/s3Client.ts"
@@ -33,6 +34,7 @@ const slowestBytesPerMilli = 500
 const totalTimeoutMillis = 45_000
 const bodyAttemptsMax = 3
 
+const call = calls(classify)
 const transferMillis = (bytes: number): number => Math.ceil(bytes / slowestBytesPerMilli)
 const unquote = (etag: string | undefined): string => (etag ?? "").replace(/^W\//, "").replaceAll('"', "")
 

@@ -10,8 +10,8 @@ import { footerJson, headerJson, recordJson } from "../core/datafile/json.ts"
 import { DataFileDamaged } from "../core/datafile/types.ts"
 import { decode } from "../layers/datafile/decode.ts"
 import * as SettingsValue from "../layers/SettingsValue.ts"
-import { ObjectStore } from "../services/ObjectStore.ts"
-import type { SettingsShape } from "../services/Settings.ts"
+import { type Denied, ObjectStore, type Unavailable } from "../services/ObjectStore.ts"
+import type { Settings, SettingsShape } from "../services/Settings.ts"
 
 const usage = `Usage: netsy inspect [--storage STORAGE | --config FILE] FILE|KEY
   Prints a .netsy data file: header, records, footer and verdict, as JSON lines.
@@ -91,17 +91,18 @@ export const inspectKey = (key: string, output: Output): Effect.Effect<number, n
     return yield* inspectStream(key, Stream.unwrap(Effect.map(store.getStream(key), ({ body }) => body)), output)
   })
 
+/** Loaded alone: a look does not wait for the clients of the other stores. */
+const storeLayers = {
+  directory: () => import("../layers/ObjectStoreDirectory.ts").then((module) => module.layer),
+  gcs: () => import("../layers/ObjectStoreGcs.ts").then((module) => module.layer()),
+  s3: () => import("../layers/ObjectStoreS3.ts").then((module) => module.layer())
+}
+
 const storeOf = (settings: SettingsShape) =>
   Layer.unwrap(
-    settings.storage.provider === "directory"
-      ? Effect.map(
-          Effect.promise(() => import("../layers/ObjectStoreDirectory.ts")),
-          (module) => module.layer
-        )
-      : Effect.map(
-          Effect.promise(() => import("../layers/ObjectStoreS3.ts")),
-          (module) => module.layer()
-        )
+    Effect.promise((): Promise<Layer.Layer<ObjectStore, Unavailable | Denied, Settings>> =>
+      storeLayers[settings.storage.provider]()
+    )
   ).pipe(Layer.provide(SettingsValue.layer(settings)))
 
 const standard: Output = {

@@ -35,6 +35,7 @@ import * as MembershipBucket from "../layers/MembershipBucket.ts"
 import * as MetricsPrometheus from "../layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../layers/NodeStatusMemory.ts"
 import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
+import * as ObjectStoreGcs from "../layers/ObjectStoreGcs.ts"
 import * as ObjectStoreMetered from "../layers/ObjectStoreMetered.ts"
 import * as ObjectStoreS3 from "../layers/ObjectStoreS3.ts"
 import * as PasswordsBcrypt from "../layers/PasswordsBcrypt.ts"
@@ -60,7 +61,11 @@ export const base = (settings: SettingsShape) =>
   )
 
 export const objectStore = (settings: SettingsShape) =>
-  settings.storage.provider === "directory" ? ObjectStoreDirectory.layer : ObjectStoreS3.layer()
+  settings.storage.provider === "directory"
+    ? ObjectStoreDirectory.layer
+    : settings.storage.provider === "gcs"
+      ? ObjectStoreGcs.layer()
+      : ObjectStoreS3.layer()
 
 const leaseOf = (settings: SettingsShape): number =>
   settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, true)

@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Context, Effect, Layer, type Scope } from "effect"
+import * as ObjectStoreGcs from "../../src/layers/ObjectStoreGcs.ts"
 import * as ObjectStoreS3 from "../../src/layers/ObjectStoreS3.ts"
 import { type DevS3, type DevS3Options, startDevS3 } from "../../src/programs/dev-s3/server.ts"
 import { type Denied, ObjectStore } from "../../src/services/ObjectStore.ts"
 import { Settings, type SettingsShape, type StorageSettings } from "../../src/services/Settings.ts"
+import { type EmulatorOptions, type GcsEmulator, startGcsEmulator } from "./gcsEmulator.ts"
 
 export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-objectstore-"))),
@@ -45,6 +47,21 @@ export const s3Overrides = (server: DevS3): ObjectStoreS3.S3Overrides => ({
 
 export const s3Store = (server: DevS3, part: Partial<StorageSettings> = {}): Layer.Layer<ObjectStore, Denied> =>
   ObjectStoreS3.layer(s3Overrides(server)).pipe(Layer.provide(withStorage(part)))
+
+export const gcsEmulator = (options: EmulatorOptions = {}): Effect.Effect<GcsEmulator, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.promise(() => startGcsEmulator(options)),
+    (server) => Effect.promise(() => server.close())
+  )
+
+export const gcsStore = (
+  server: GcsEmulator,
+  part: Partial<StorageSettings> = {},
+  overrides: Omit<ObjectStoreGcs.GcsOverrides, "endpoint"> = {}
+): Layer.Layer<ObjectStore, Denied> =>
+  ObjectStoreGcs.layer({ endpoint: server.url, ...overrides }).pipe(
+    Layer.provide(withStorage({ provider: "gcs", ...part }))
+  )
 
 /** A store of its own from the layer, open until the scope closes. */
 export const openStore = <E>(

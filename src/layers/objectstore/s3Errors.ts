@@ -10,9 +10,7 @@ import {
   PreconditionFailed,
   Unavailable
 } from "../../services/ObjectStore.ts"
-
-/** What the request was, as far as it matters for the meaning of a 404, 409 or 412. */
-export type RequestKind = "read" | "list" | "write" | "ifMatch"
+import type { RequestKind } from "./calls.ts"
 
 interface Thrown {
   readonly name?: unknown

@@ -1,6 +1,5 @@
 /** What a command line of etcd asks for. Exit codes as there: 2 for flags that cannot be read, 1 for what they say. */
 import type { Command } from "../command.ts"
-import { notBuilt } from "../command.ts"
 import { formatProblem } from "../problem.ts"
 import { type ConfigFileRead, readConfigFile } from "./configFile.ts"
 import { readEnvironment } from "./environment.ts"
@@ -69,8 +68,6 @@ export const decideEtcd = (input: EtcdCommandInput): Command => {
   const resolved = resolveEtcd({ values, env: input.env, cwd: input.cwd, exists: input.exists })
   warnings.push(...resolved.warnings)
   if (!resolved.ok) return refused(resolved.problems.map(formatProblem), warnings)
-  const unready = notBuilt(resolved.settings)
-  if (unready !== undefined) return refused([formatProblem(unready)], warnings)
   return { action: "run", settings: resolved.settings, warnings }
 }
 

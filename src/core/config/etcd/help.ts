@@ -16,7 +16,7 @@ export const usageText = `Usage:
   etcd --config-file PATH
     Read all settings from a YAML or JSON file; flags and variables are ignored then.
 
-Where the data is kept is said by NETSY_STORAGE (dir:PATH or s3://BUCKET/PREFIX);
+Where the data is kept is said by NETSY_STORAGE (dir:PATH, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX);
 without it, in the data directory.
 `
 

@@ -1,7 +1,6 @@
-/** Calls of the AWS SDK as effects: time limits, cancelling, and errors narrowed to what each operation's contract knows. */
+/** Requests to a bucket as effects: time limits, cancelling, and errors narrowed to what each operation's contract knows. */
 // This is the network itself: its time limits are the machine's, not the program's.
 // @effect-diagnostics globalTimers:off
-import { Readable } from "node:stream"
 import { clearTimeout, setTimeout } from "node:timers"
 import { Effect } from "effect"
 import { assert } from "../../core/assert.ts"
@@ -12,7 +11,12 @@ import {
   Unavailable,
   type WriteError
 } from "../../services/ObjectStore.ts"
-import { classify, type RequestKind } from "./s3Errors.ts"
+
+/** What the request was, as far as it matters for the meaning of a 404, 409 or 412. */
+export type RequestKind = "read" | "list" | "write" | "ifMatch"
+
+/** What was thrown, sorted by what the caller can do. */
+export type Classify = (kind: RequestKind, operation: string, key: string, error: unknown) => ObjectStoreError
 
 class TooLate extends Error {
   override readonly name = "TooLate"
@@ -42,22 +46,24 @@ const withDeadline = async <A>(
   }
 }
 
-/** One promise of the SDK, cancelled when the fiber is interrupted or the time is up. */
-export const call = <A>(
-  kind: RequestKind,
-  operation: string,
-  key: string,
-  timeoutMillis: number,
-  run: (signal: AbortSignal) => Promise<A>
-): Effect.Effect<A, ObjectStoreError> =>
-  Effect.tryPromise({
-    try: (interrupted) => withDeadline(interrupted, timeoutMillis, run),
-    catch: (error) => {
-      if (error instanceof Unavailable) return error
-      if (error instanceof TooLate) return new Unavailable({ operation, key, reason: error.message })
-      return classify(kind, operation, key, error)
-    }
-  })
+/** One promise of a client, cancelled when the fiber is interrupted or the time is up. */
+export const calls =
+  (classify: Classify) =>
+  <A>(
+    kind: RequestKind,
+    operation: string,
+    key: string,
+    timeoutMillis: number,
+    run: (signal: AbortSignal) => Promise<A>
+  ): Effect.Effect<A, ObjectStoreError> =>
+    Effect.tryPromise({
+      try: (interrupted) => withDeadline(interrupted, timeoutMillis, run),
+      catch: (error) => {
+        if (error instanceof Unavailable) return error
+        if (error instanceof TooLate) return new Unavailable({ operation, key, reason: error.message })
+        return classify(kind, operation, key, error)
+      }
+    })
 
 /** For operations whose contract knows no more than these two. */
 export const plain = (error: ObjectStoreError): Unavailable | Denied => {
@@ -78,28 +84,3 @@ export const asWrite = <A>(effect: Effect.Effect<A, ObjectStoreError>): Effect.E
   })
 export const asPlain = <A>(effect: Effect.Effect<A, ObjectStoreError>): Effect.Effect<A, Unavailable | Denied> =>
   Effect.mapError(effect, plain)
-
-/**
- * A body for the SDK that never fails: inside the SDK a failing stream is either not noticed or ends the process.
- * Instead it stops, `broken` aborts the request, and `failure` says why.
- */
-export const quietSource = (pieces: AsyncIterable<Uint8Array>) => {
-  const broken = new AbortController()
-  const closed = Promise.withResolvers<void>()
-  let failure: unknown
-  const generate = async function* () {
-    try {
-      yield* pieces
-    } catch (error) {
-      failure = error
-      broken.abort()
-      await closed.promise
-    }
-  }
-  const body = Readable.from(generate(), { objectMode: false })
-  const close = (): void => {
-    body.destroy()
-    closed.resolve()
-  }
-  return { body, broken: broken.signal, failure: () => failure, close }
-}

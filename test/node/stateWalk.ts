@@ -32,6 +32,9 @@ const sorted = (of: Iterable<string>): ReadonlyArray<string> => [...of].toSorted
 /** Leases of 5 s up to this end during the walk. */
 const shortSecondsMax = 15
 
+/** Who changes users while authentication is on. */
+const root = { user: "root", authRevision: Number.MAX_SAFE_INTEGER }
+
 /** Answers after which it may have happened or not. */
 const unknown = new Set([errors.requestTimedOut.message, errors.serverStopped.message])
 
@@ -289,19 +292,17 @@ export const stateWalk = ({ equal, folder, rounds, seed }: StateWalkOptions) =>
       } else if (at < 90) {
         const user = `u${source.int(6)}`
         const role = `r${source.int(4)}`
-        const what = source.int(9)
+        const what = source.int(11)
         if (what === 0 || what === 1) {
           const name = `own${nextId++}`
-          yield* ask("userAdd", (reply) => auth.userAdd({ name, password: "", noPassword: true }, undefined, reply))
+          yield* ask("userAdd", (reply) => auth.userAdd({ name, password: "", noPassword: true }, root, reply))
           users.add(name)
           if (source.chance(30)) {
             maybeDeleted.add(name)
             yield* ask("userDelete", (reply) => auth.userDelete(name, reply))
           }
         } else if (what === 2)
-          yield* ask("userAdd", (reply) =>
-            auth.userAdd({ name: user, password: "p", noPassword: false }, undefined, reply)
-          )
+          yield* ask("userAdd", (reply) => auth.userAdd({ name: user, password: "p", noPassword: false }, root, reply))
         else if (what === 3) yield* ask("roleAdd", (reply) => auth.roleAdd(role, reply))
         else if (what === 4) yield* ask("grantRole", (reply) => auth.userGrantRole(user, role, reply))
         else if (what === 5)
@@ -315,6 +316,12 @@ export const stateWalk = ({ equal, folder, rounds, seed }: StateWalkOptions) =>
         else if (what === 6)
           yield* ask("revokePermission", (reply) => auth.roleRevokePermission(role, bytes(key()), none, reply))
         else if (what === 7) yield* ask("roleDelete", (reply) => auth.roleDelete(role, reply))
+        else if (what === 8) {
+          const rootUser = { name: "root", password: "", noPassword: true }
+          yield* Effect.ignore(ask("userAdd", (reply) => auth.userAdd(rootUser, root, reply)))
+          yield* ask("grantRole", (reply) => auth.userGrantRole("root", "root", reply))
+          yield* ask("enable", (reply) => auth.enable(reply))
+        } else if (what === 9) yield* ask("disable", (reply) => auth.disable(reply))
         else yield* ask("userDelete", (reply) => auth.userDelete(user, reply))
       } else if (at < 94) {
         count("snapshot")

@@ -45,6 +45,8 @@ export const isGatewayPath = (path: string): boolean => path.startsWith("/v3/") 
 
 export const makeGateway = (options: GatewayOptions): Gateway => {
   const streams = new Set<Stream>()
+  /** Unary calls that may wait long. */
+  const waiting = new Set<(error: EtcdError) => void>()
   let unaryUnderWay = 0
   return {
     handle: (path, request, response) => {
@@ -55,7 +57,16 @@ export const makeGateway = (options: GatewayOptions): Gateway => {
       const kind = options.methods.get(method)
       if (kind === undefined || kind === "unary") {
         unaryUnderWay++
-        return gatewayUnary({ method, rpc, request, response, options, over: () => unaryUnderWay-- })
+        let failed: ((error: EtcdError) => void) | undefined
+        const waits = (fail: (error: EtcdError) => void): void => {
+          failed = fail
+          waiting.add(fail)
+        }
+        const over = (): void => {
+          unaryUnderWay--
+          if (failed !== undefined) waiting.delete(failed)
+        }
+        return gatewayUnary({ method, rpc, request, response, options, over, waits })
       }
       const entry: Stream = { end: () => {} }
       streams.add(entry)
@@ -67,6 +78,7 @@ export const makeGateway = (options: GatewayOptions): Gateway => {
     isQuiet: () => unaryUnderWay === 0 && streams.size === 0,
     stop: () => {
       for (const { end } of streams) end(errors.serverStopped)
+      for (const fail of waiting) fail(errors.serverStopped)
     }
   }
 }

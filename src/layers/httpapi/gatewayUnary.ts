@@ -6,6 +6,7 @@ import { assert } from "../../core/assert.ts"
 import type { Rpc } from "../../core/json/descriptor.ts"
 import { JsonSteps } from "../../core/json/fromProtobuf.ts"
 import { Code, type EtcdError, etcdError } from "../../core/wire/errors.ts"
+import type { CallContext } from "../../services/ClientApi.ts"
 import type { HttpRequest, HttpResponse } from "../../services/HttpApi.ts"
 import { closing, json, send, sendError } from "./answers.ts"
 import { readBody } from "./body.ts"
@@ -21,9 +22,11 @@ export interface UnaryCall {
   readonly options: GatewayOptions
   /** Called once, when the call has been answered or its client is gone. */
   readonly over: () => void
+  /** Called when the handler may wait long, with what fails the call. */
+  readonly waits: (fail: (error: EtcdError) => void) => void
 }
 
-export const gatewayUnary = ({ method, options, over, request, response, rpc }: UnaryCall): void => {
+export const gatewayUnary = ({ method, options, over, request, response, rpc, waits }: UnaryCall): void => {
   const metrics = options.metrics(method)
   const handled = metrics.started()
   let open = true
@@ -53,7 +56,14 @@ export const gatewayUnary = ({ method, options, over, request, response, rpc }: 
   }
   const call = (message: Uint8Array): void => {
     metrics.received(message.length)
-    const context = contextOf(request, response)
+    const plain = contextOf(request, response)
+    const context: CallContext = {
+      ...plain,
+      onClosed: (listener) => {
+        plain.onClosed?.(listener)
+        if (open) waits(fail)
+      }
+    }
     options.counted("unary", context)
     options.guarded(method, fail, () => options.unary(method, message, context, { succeed, fail }))
   }

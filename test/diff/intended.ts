@@ -210,8 +210,12 @@ export const intended: ReadonlyArray<Intended> = [
   {
     id: "2.10 logged in",
     since: "3.5",
-    says: "MemberList, Status, LeaseGrant and reading alarms need a user who has logged in",
-    answer: (given, etcd, ours) => (guarded(given, "users") ? refusalOf(given, etcd, ours, []) : undefined)
+    says: "MemberList, Status, LeaseGrant and reading alarms need a user; with Netsy also a transaction that does nothing",
+    answer: (given, etcd, ours) => {
+      const nothingAsked = call(given, "KV.Txn") && etcd.code === 0 && given.context.auth
+      if (nothingAsked && given.context.token === "none") return refusals.get("auth: user name is empty")
+      return guarded(given, "users") ? refusalOf(given, etcd, ours, []) : undefined
+    }
   },
   {
     id: "L10",

@@ -124,7 +124,7 @@ const anyRequest = (random: Random, stream: () => number): Operation => {
     [2, () => call("Maintenance.Alarm", { action: "GET" }, as)],
     [1, () => call("Maintenance.Alarm", { action: "DEACTIVATE", alarm: "NOSPACE" }, as)],
     [1, () => call("Maintenance.Defragment", {}, as)],
-    [1, () => call("Maintenance.HashKV", { revision: 0 }, as === "root" ? "ann" : as)],
+    [1, () => call("Maintenance.HashKV", { revision: 0 }, ofStrangers(as) ? as : "!garbage")],
     [1, () => call("KV.Compact", { revision: 1 }, as)],
     [4, () => ({ kind: "open", stream: stream(), ...(as === undefined ? {} : { as }) })],
     [6, () => ({ kind: "watch", stream: stream(), create: { ...closedInterval(random), prev_kv: random.chance(30) } })]
@@ -146,6 +146,7 @@ export const authPhase = (random: Random, operations: number, number: number): R
     call("Auth.UserAdd", { name: "root", password: "secret" }),
     call("Auth.AuthEnable", {}),
     call("Auth.RoleAdd", { name: "root" }),
+    call("Auth.RoleGet", { role: "root" }),
     call("Auth.UserGrantRole", { user: "root", role: "root" }),
     ...roles.slice(1).map((name) => call("Auth.RoleAdd", { name })),
     ...users.slice(1).map((name) => call("Auth.UserAdd", { name, password: passwords[name]! })),

@@ -272,6 +272,15 @@ export const intended: ReadonlyArray<Intended> = [
     }
   },
   {
+    id: "2.10 role root",
+    since: "3.5",
+    says: "the role root is shown as the right to everything",
+    answer: (given, etcd) =>
+      call(given, "Auth.RoleGet") && given.request["role"] === "root"
+        ? succeeded(etcd, (body) => ({ ...body, perm: [{ permType: "READWRITE", range_end: "\0" }] }))
+        : undefined
+  },
+  {
     id: "2.10 range of a permission",
     since: "3.5",
     says: "a permission on a range that ends before it begins is refused",

@@ -1,6 +1,7 @@
 /**
  * The durability test by processes: a daemon over dev-s3 is killed with SIGKILL again and again under writing clients, in
- * half of the rounds its data directory goes too. What was acknowledged is compared with the history at the end.
+ * half of the rounds its data directory goes too. What was acknowledged is compared with what a watch tells at the end, and
+ * all that the clients and watchers ever saw must be one linearizable history.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -9,15 +10,18 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { ChannelCredentials, Client, type ClientDuplexStream, Metadata } from "@grpc/grpc-js"
-import { decodePutResponse, encodePutRequest } from "../../src/core/wire/codec/kv.ts"
 import { decodeWatchResponse, encodeWatchRequest } from "../../src/core/wire/codec/watch.ts"
 import type { Faults } from "../../src/programs/dev-s3/faults.ts"
 import { seededRandom } from "../../src/programs/dev-s3/faults.ts"
 import { startDevS3 } from "../../src/programs/dev-s3/server.ts"
+import { checkOrder } from "../linear/order.ts"
+import { Recorder } from "../linear/Recorder.ts"
+import { complaint } from "../linear/verdict.ts"
+import { watchResponseOf } from "../linear/wire.ts"
+import { killClient, ownKey, ownKeys } from "./killClient.ts"
 
 const launcher = new URL("../../src/programs/netsy.ts", import.meta.url).pathname
 const bucket = "kill-test"
-const putDeadlineMillis = 8_000
 const readyTimeoutMillis = 30_000
 
 export interface KillOptions {
@@ -30,6 +34,8 @@ export interface KillOptions {
 export interface KillReport {
   readonly acknowledged: number
   readonly unknown: number
+  readonly operations: number
+  readonly checkMillis: number
   readonly revisions: number
   readonly kills: number
   readonly disksLost: number
@@ -37,7 +43,7 @@ export interface KillReport {
   readonly violations: ReadonlyArray<string>
 }
 
-/** A watched event: one revision, one key, one value. */
+/** A watched event; a delete has no value. */
 interface Seen {
   readonly revision: number
   readonly key: string
@@ -45,7 +51,6 @@ interface Seen {
 }
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
-const bytesOf = (value: string): Uint8Array => Buffer.from(value)
 const raw = (value: Uint8Array): Buffer => Buffer.from(value)
 const same = (value: Buffer): Buffer => value
 
@@ -65,11 +70,15 @@ class Watcher {
   readonly seen: Array<Seen> = []
   readonly violations: Array<string> = []
   readonly #address: string
+  readonly #name: string
+  readonly #recorder: Recorder
   #stopped = false
   #cancel: () => void = () => {}
 
-  constructor(address: string) {
+  constructor(address: string, name: string, recorder: Recorder) {
     this.#address = address
+    this.#name = name
+    this.#recorder = recorder
   }
 
   async run(): Promise<void> {
@@ -102,17 +111,20 @@ class Watcher {
       }
       call.on("error", finish)
       call.on("end", finish)
+      const startRevision = (this.seen[this.seen.length - 1]?.revision ?? 1) + 1
+      const recorded = this.#recorder.watch(this.#name, { key: "\0", end: "\0" }, startRevision)
       call.on("data", (message: Buffer) => {
         const response = decodeWatchResponse(message)
+        const said = watchResponseOf(response)
+        if (said !== undefined) recorded.response(said)
         if (response.canceled) this.violations.push(`the watch was cancelled: ${response.cancelReason}`)
         for (const event of response.events) {
           const revision = event.kv.modRevision
           const last = this.seen[this.seen.length - 1]?.revision ?? 1
-          if (revision <= last) this.violations.push(`the watcher saw revision ${revision} after ${last}`)
+          if (revision < last) this.violations.push(`the watcher saw revision ${revision} after ${last}`)
           this.seen.push({ revision, key: text(event.kv.key), value: text(event.kv.value) })
         }
       })
-      const startRevision = (this.seen[this.seen.length - 1]?.revision ?? 1) + 1
       call.write(
         encodeWatchRequest({
           kind: "create",
@@ -185,45 +197,17 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
     }
   }
 
-  /** value → revision, for what was acknowledged. */
+  /** Own puts of all clients: value → key and revision. */
   const acknowledged = new Map<string, { readonly key: string; readonly revision: number }>()
+  const recorder = new Recorder()
   let unknown = 0
   let writing = true
 
   const writer = async (id: number): Promise<void> => {
-    const grpc = new Client(address, ChannelCredentials.createInsecure(), {
-      "grpc.use_local_subchannel_pool": 1,
-      "grpc.initial_reconnect_backoff_ms": 50,
-      "grpc.max_reconnect_backoff_ms": 200
-    })
-    for (let n = 0; writing; n++) {
-      const key = `client-${id}`
-      const value = `${id}:${n}`
-      const request = encodePutRequest({
-        key: bytesOf(key),
-        value: bytesOf(value),
-        lease: 0n,
-        prevKv: false,
-        ignoreValue: false,
-        ignoreLease: false
-      })
-      const answer = await new Promise<Buffer | undefined>((resolve) => {
-        grpc.makeUnaryRequest(
-          "/etcdserverpb.KV/Put",
-          raw,
-          same,
-          request,
-          new Metadata(),
-          { deadline: Date.now() + putDeadlineMillis },
-          (error, response) => resolve(error === null ? response : undefined)
-        )
-      })
-      if (answer === undefined) {
-        unknown++
-        await sleep(20)
-      } else acknowledged.set(value, { key, revision: decodePutResponse(answer).header!.revision })
-    }
-    grpc.close()
+    const own = seededRandom(options.seed * 1_000 + id)
+    const report = await killClient({ id, address, recorder, random: own, running: () => writing })
+    unknown += report.unknown
+    for (const [value, revision] of report.acknowledged) acknowledged.set(value, { key: ownKey(id), revision })
   }
 
   let kills = 0
@@ -231,7 +215,7 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
   let daemon = startDaemon()
   try {
     await untilReady(daemon)
-    const watcher = new Watcher(address)
+    const watcher = new Watcher(address, "watcher", recorder)
     const watching = watcher.run()
     const writers = Array.from({ length: options.clients }, (_, id) => writer(id))
     for (let round = 0; round < options.rounds; round++) {
@@ -253,7 +237,7 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
     await Promise.all(writers)
 
     // A fresh watcher reads the whole history once more; the one that lived through the kills must have seen the same.
-    const reader = new Watcher(address)
+    const reader = new Watcher(address, "reader", recorder)
     const reading = reader.run()
     const last = Math.max(1, ...[...acknowledged.values()].map((a) => a.revision))
     const until = Date.now() + 30_000
@@ -266,11 +250,13 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
 
     violations.push(...watcher.violations, ...reader.violations)
     const history = reader.seen
-    for (let i = 0; i < history.length; i++) {
-      if (history[i]!.revision !== i + 2) {
-        violations.push(`revision ${i + 2} is missing from the history, which goes on with ${history[i]!.revision}`)
+    let expected = 1
+    for (const { revision } of history) {
+      if (revision > expected + 1) {
+        violations.push(`revision ${expected + 1} is missing from the history, which goes on with ${revision}`)
         break
       }
+      expected = revision
     }
     for (let i = 0; i < Math.max(history.length, watcher.seen.length); i++) {
       const a = history[i]
@@ -282,6 +268,7 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
     }
     const values = new Map<string, Seen>()
     for (const event of history) {
+      if (event.value === "") continue
       if (values.has(event.value))
         violations.push(
           `${event.value} was written twice, at ${values.get(event.value)!.revision} and ${event.revision}`
@@ -296,16 +283,21 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
       }
     }
     const order = new Map<string, number>()
-    for (const event of history) {
+    for (const event of history.filter(({ key }) => key.startsWith(ownKeys))) {
       const n = Number(event.value.split(":")[1])
       if (n <= (order.get(event.key) ?? -1))
         violations.push(`${event.key} went back to ${event.value} at revision ${event.revision}`)
       order.set(event.key, n)
     }
+    const began = performance.now()
+    const wrong = complaint(checkOrder(recorder.history()))
+    if (wrong !== "") violations.push(wrong)
     return {
       acknowledged: acknowledged.size,
       unknown,
-      revisions: history.length,
+      operations: recorder.size,
+      checkMillis: Math.round(performance.now() - began),
+      revisions: expected - 1,
       kills,
       disksLost,
       violations: violations.slice(0, 20)

@@ -10,8 +10,10 @@ import { type Incoming, readText, Transport } from "./gcsTransport.ts"
 
 /** Wins over the environment; for tests and for programs that embed the store. */
 export interface GcsOverrides {
-  /** Of an emulator: requests carry no credentials. Default: `STORAGE_EMULATOR_HOST`, else Google. */
+  /** Default: `STORAGE_EMULATOR_HOST`, else Google. */
   readonly endpoint?: string
+  /** Send credentials to that endpoint, too; an emulator gets none. */
+  readonly authenticate?: boolean
   /** Per attempt, to the head of the answer; bodies get more, by size. Default 10 s. */
   readonly requestTimeoutMillis?: number
   /** Between two writes of one object; for emulators without that limit. */
@@ -74,11 +76,16 @@ export class GcsClient {
   ): Promise<GcsClient> {
     const limit = overrides.requestTimeoutMillis ?? defaultRequestTimeoutMillis
     const emulator = overrides.endpoint ?? (environment["STORAGE_EMULATOR_HOST"] || undefined)
-    if (emulator !== undefined) return new GcsClient(settings, limit, emulatorEndpoint(emulator), undefined)
+    const endpoint = emulator === undefined ? undefined : emulatorEndpoint(emulator)
+    if (endpoint !== undefined && overrides.authenticate !== true) {
+      return new GcsClient(settings, limit, endpoint, undefined)
+    }
     const { Storage } = await import("@google-cloud/storage")
     const universeDomain = environment["GOOGLE_CLOUD_UNIVERSE_DOMAIN"] || undefined
     const storage = new Storage(universeDomain === undefined ? {} : { universeDomain })
-    return new GcsClient(settings, limit, storage.apiEndpoint, (url) => storage.authClient.getRequestHeaders(url))
+    return new GcsClient(settings, limit, endpoint ?? storage.apiEndpoint, (url) =>
+      storage.authClient.getRequestHeaders(url)
+    )
   }
 
   close(): void {

@@ -51,7 +51,7 @@ export const refused = (status: number, body: string): Refused => {
     const reason = error?.errors?.[0]?.reason ?? error?.status ?? ""
     return new Refused(status, String(reason), String(error?.message ?? "").slice(0, messageChars))
   } catch {
-    const line = body.replaceAll(/<[^>]*>|\s+/g, " ").trim()
+    const line = body.replaceAll(/(?:<[^>]*>|\s)+/g, " ").trim()
     return new Refused(status, "", line.slice(0, messageChars))
   }
 }

@@ -4,11 +4,16 @@
  */
 // This is the network itself: its time limits are the machine's, not the program's.
 // @effect-diagnostics globalTimers:off
-import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from "node:http"
+import {
+  Agent as HttpAgent,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as httpRequest
+} from "node:http"
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https"
-import { pipeline, Readable } from "node:stream"
+import { type Duplex, pipeline, Readable } from "node:stream"
 import { clearTimeout, setTimeout } from "node:timers"
-import type { Duplex } from "node:stream"
 
 /** Without a byte in either direction. */
 const idleTimeoutMillis = 20_000
@@ -52,29 +57,18 @@ export class Transport {
           : httpRequest(url, { ...options, agent: this.#http })
       const giveUp = (reason: string): void => void request.destroy(new NoAnswer(reason))
       const late = setTimeout(() => giveUp(`no answer within ${timeoutMillis} ms`), timeoutMillis)
-      let source: Readable | undefined
-      let broken: Error | undefined
       request.once("socket", (socket) => limitConnecting(socket, () => giveUp("no connection within 3000 ms")))
       request.once("timeout", () => giveUp(`no traffic for ${idleTimeoutMillis} ms`))
       request.once("response", (answer) => {
         clearTimeout(late)
         resolve({ status: answer.statusCode!, headers: answer.headers, body: answer })
       })
+      const broken = feed(request, body)
       // Kept: a connection that breaks during the answer tells the request, too.
       request.on("error", (error) => {
         clearTimeout(late)
-        reject(broken ?? error)
+        reject(broken() ?? error)
       })
-      request.once("close", () => source?.destroy())
-      if (body === undefined) return void request.end()
-      if (Array.isArray(body)) {
-        for (const piece of body) request.write(piece)
-        return void request.end()
-      }
-      source = Readable.from(body, { objectMode: false })
-      source.once("error", (error) => void (broken = error))
-      // What a failing source leaves is a request without its end, which the server throws away.
-      pipeline(source, request, () => {})
     })
   }
 
@@ -82,6 +76,21 @@ export class Transport {
     this.#http.destroy()
     this.#https.destroy()
   }
+}
+
+/** Sends the body. Tells why, when it could not be read to its end: such a request ends without its end. */
+const feed = (request: ClientRequest, body: Outgoing["body"]): (() => Error | undefined) => {
+  if (body === undefined || Array.isArray(body)) {
+    for (const piece of body ?? []) request.write(piece)
+    request.end()
+    return () => undefined
+  }
+  let broken: Error | undefined
+  const source = Readable.from(body, { objectMode: false })
+  source.once("error", (error) => void (broken = error))
+  request.once("close", () => source.destroy())
+  pipeline(source, request, () => {})
+  return () => broken
 }
 
 const limitConnecting = (socket: Duplex & { readonly connecting?: boolean }, giveUp: () => void): void => {

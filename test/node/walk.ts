@@ -11,6 +11,7 @@ import type {
   RangeRequest,
   RangeResponse,
   RequestOp,
+  ResponseOp,
   TxnRequest,
   TxnResponse
 } from "../../src/core/wire/messages.ts"
@@ -27,6 +28,10 @@ import { Kv, type Reply } from "../../src/services/Kv.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
 import { WatchHub } from "../../src/services/WatchHub.ts"
 import { embeddedSettings } from "../config/embedded.ts"
+import { checkOrder } from "../linear/order.ts"
+import { Recorder } from "../linear/Recorder.ts"
+import { complaint } from "../linear/verdict.ts"
+import { answerOf, fromWire, watchResponseOf } from "../linear/wire.ts"
 import { clockOf, FileWatch, Life, VirtualTime } from "./virtual.ts"
 import { type Plan, walkBucket } from "./walkBucket.ts"
 import { type Call, type Changes, type Shown, WalkHistory } from "./walkHistory.ts"
@@ -138,6 +143,8 @@ export class Walk {
   readonly time = new VirtualTime()
   readonly bucket = new MemoryBucket()
   readonly history = new WalkHistory()
+  /** The same for the checker of linearizable histories, which knows nothing of this store. */
+  readonly recorder = new Recorder()
   readonly exclusive: boolean
   readonly syncMillis: number
   readonly setting: string
@@ -352,10 +359,13 @@ export class Walk {
   #watch(process: Process, hub: WatchHub["Service"]): void {
     const { history } = this
     let last = history.knownUpTo
+    const recorded = this.recorder.watch(process.name, { key: "\0", end: "\0" }, last + 1)
     hub
       .open({
         send: (response) => {
           if (process.life.dead) return true
+          const said = watchResponseOf(response)
+          if (said !== undefined) recorded.response(said)
           if (response.canceled)
             history.violation(
               `${process.name}: the watch from ${last + 1} was cancelled: ${response.cancelReason} ${response.compactRevision}`
@@ -392,15 +402,17 @@ export class Walk {
 
   // Clients
 
-  /** One call: `answered` unless the process dies first. */
+  /** One call: `answered` unless the process dies first. `op`: what is recorded, undefined where the checker has no word. */
   #call<A>(
     process: Process,
     what: string,
     run: (reply: Reply<A>) => void,
     answered: (call: Call, answer: A) => void,
+    op: RequestOp | undefined,
     value?: string
   ): void {
     const id = this.#calls++
+    const begun = op === undefined ? undefined : this.recorder.begin(process.name, fromWire(op))
     const call: Call = {
       what: `${what} (call ${id} to ${process.name} at ${Math.round(this.time.now)} ms)`,
       seen: this.history.seen
@@ -415,11 +427,15 @@ export class Walk {
       succeed: (answer) => {
         if (!once()) return
         this.#count("answers")
+        // The answer to a request of that kind.
+        if (op !== undefined) begun!.ok(answerOf({ kind: op.kind, [op.kind]: answer } as unknown as ResponseOp))
         answered(call, answer)
       },
       fail: (error) => {
         if (!once()) return
         this.#count(`error: ${error.message}`)
+        if (unknownOutcome.has(error.message)) begun?.unknown(error.message)
+        else begun?.failed(error.message)
         if (value !== undefined && !unknownOutcome.has(error.message)) this.history.refused(call, value)
       }
     })
@@ -432,49 +448,58 @@ export class Walk {
     const value = `w${this.#calls}`
     const kind = this.below(100)
     if (kind < 35) {
+      const put = putRequest(key, value)
       this.#call(
         process,
         `put ${key}=${value}`,
-        (reply: Reply<PutResponse>) => kv.put(putRequest(key, value), reply),
+        (reply: Reply<PutResponse>) => kv.put(put, reply),
         (call, answer) => history.write(call, answer.header!.revision, new Map([[key, value]])),
+        { kind: "put", put },
         value
       )
     } else if (kind < 42) {
+      const deleteRange = { key: bytes(key), rangeEnd: new Uint8Array(0), prevKv: false }
       this.#call(
         process,
         `delete ${key}`,
-        (reply: Reply<DeleteRangeResponse>) =>
-          kv.deleteRange({ key: bytes(key), rangeEnd: new Uint8Array(0), prevKv: false }, reply),
+        (reply: Reply<DeleteRangeResponse>) => kv.deleteRange(deleteRange, reply),
         (call, answer) => {
           if (answer.deleted > 0) history.write(call, answer.header!.revision, new Map([[key, undefined]]))
           else history.compare(call, answer.header!.revision, key, 0, true)
-        }
+        },
+        { kind: "deleteRange", deleteRange }
       )
     } else if (kind < 62) this.#txn(process, key, value)
     else if (kind < 82) {
+      const range = rangeRequest(all, all, 0, false)
       this.#call(
         process,
         "read",
-        (reply: Reply<RangeResponse>) => kv.range(rangeRequest(all, all, 0, false), reply),
+        (reply: Reply<RangeResponse>) => kv.range(range, reply),
         (call, answer) => {
           for (const kv of answer.kvs) this.#known.set(text(kv.key), kv.modRevision)
           history.linearizableRead(call, answer.header!.revision, shownOf(answer.kvs))
-        }
+        },
+        { kind: "range", range }
       )
     } else if (kind < 90) {
+      const range = rangeRequest(all, all, 0, true)
       this.#call(
         process,
         "serializable read",
-        (reply: Reply<RangeResponse>) => kv.range(rangeRequest(all, all, 0, true), reply),
-        (call, answer) => history.readAt(call, answer.header!.revision, shownOf(answer.kvs))
+        (reply: Reply<RangeResponse>) => kv.range(range, reply),
+        (call, answer) => history.readAt(call, answer.header!.revision, shownOf(answer.kvs)),
+        { kind: "range", range }
       )
     } else if (kind < 97) {
       const revision = Math.max(1, history.seen - this.below(20))
+      const range = rangeRequest(all, all, revision, this.chance(0.5))
       this.#call(
         process,
         `read at ${revision}`,
-        (reply: Reply<RangeResponse>) => kv.range(rangeRequest(all, all, revision, this.chance(0.5)), reply),
-        (call, answer) => history.readAt(call, revision, shownOf(answer.kvs))
+        (reply: Reply<RangeResponse>) => kv.range(range, reply),
+        (call, answer) => history.readAt(call, revision, shownOf(answer.kvs)),
+        { kind: "range", range }
       )
     } else if (this.#compacts) {
       // Every watcher begins behind what is known to all, so that nobody needs what is dropped.
@@ -484,7 +509,8 @@ export class Walk {
           process,
           `compact ${revision}`,
           (reply) => kv.compact({ revision, physical: this.chance(0.5) }, reply),
-          () => this.#count("compactions")
+          () => this.#count("compactions"),
+          undefined
         )
     }
   }
@@ -523,6 +549,7 @@ export class Walk {
         for (const kv of found.range.kvs) this.#known.set(text(kv.key), kv.modRevision)
         this.history.linearizableRead(call, revision, shownOf(found.range.kvs))
       },
+      { kind: "txn", txn: request },
       value
     )
   }
@@ -582,6 +609,8 @@ export class Walk {
       }
     })
     await this.#heal()
+    const wrong = complaint(checkOrder(this.recorder.history()))
+    if (wrong !== "") this.history.violation(wrong)
     const log = this.#processes.flatMap((p) =>
       p.lines
         .slice(-60)

@@ -221,6 +221,11 @@ describe("settings of a cluster node", () => {
       ],
       [{ "replication.chunk_buffer.limit_mb": "3" }, "replication.chunk_buffer.threshold_size_mb", "at most"],
       [{ "replication.store_lease": '"1ms"' }, "replication.store_lease", "200ms to 10m"],
+      [
+        { storage: '{ "provider": "gcs", "bucket_name": "b-1" }', "replication.store_lease": '"3999ms"' },
+        "replication.store_lease",
+        "4s or more with storage.provider gcs"
+      ],
       [{ "snapshot.cleanup_strategy": '"fast"' }, "snapshot.cleanup_strategy", "auto, list, direct"],
       [{ "snapshot.keep": "0" }, "snapshot.keep", "from 1 to"],
       [{ "snapshot.threshold_records": "1.5" }, "snapshot.threshold_records", "a whole number"],
@@ -339,12 +344,12 @@ describe("settings of a cluster node", () => {
       NETSY_SNAPSHOT_KEEP: "9",
       NETSY_LOG_FORMAT: "json",
       NETSY_STORAGE: "gs://b/p",
-      NETSY_REPLICATION_STORE_LEASE: "1s"
+      NETSY_REPLICATION_STORE_LEASE: "5s"
     }
     const found = settings(withSample({ "snapshot.keep": "4" }, env))
     assert.deepStrictEqual(
       [found.heartbeatIntervalMillis, found.snapshot.keep, found.log.format, found.replication.storeLeaseMillis],
-      [2_000, 9, "json", 1_000]
+      [2_000, 9, "json", 5_000]
     )
     assert.deepInclude(found.storage, { provider: "gcs", bucketName: "b", keyPrefix: "p/" })
     const flagged = settings({ ...withSample({}, env), argv: ["--storage", "s3://c", "-v"] })

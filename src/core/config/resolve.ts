@@ -56,6 +56,9 @@ export const resolveWithFlags = (input: ResolveInput, flags: Flags, flagProblems
   reading.warnings.push(...file.warnings, ...unknownVariables(env))
   const storage = resolveStorage(reading, word, cwd)
   const cluster = resolveCluster(reading, embedded)
+  if (storage.provider === "gcs" && (cluster.replication.storeLeaseMillis ?? Infinity) < gcsLeaseMinMillis) {
+    reading.refuse("replication.store_lease", gcsLeaseAllowed)
+  }
   const api = resolveApi(reading, cwd)
   const { node, problems: nodeProblems } = resolveNode({
     env,
@@ -262,3 +265,7 @@ const resolveSnapshot = (reading: Reading): ClusterSettings["snapshot"] => {
     historyMillis: reading.duration("snapshot.history", { ...atLeast(0), fallbackMillis: 86_400_000 }) ?? 86_400_000
   }
 }
+
+// It is renewed three times in its length, and elections write the same object.
+const gcsLeaseMinMillis = 4_000
+const gcsLeaseAllowed = "4s or more with storage.provider gcs, which takes one write a second of one object"

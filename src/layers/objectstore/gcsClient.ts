@@ -82,7 +82,9 @@ export class GcsClient {
     }
     const { Storage } = await import("@google-cloud/storage")
     const universeDomain = environment["GOOGLE_CLOUD_UNIVERSE_DOMAIN"] || undefined
-    const storage = new Storage(universeDomain === undefined ? {} : { universeDomain })
+    // Objects belong to a bucket; without a project's name here, the library asks yet another service for it.
+    const projectId = environment["GOOGLE_CLOUD_PROJECT"] || "-"
+    const storage = new Storage({ projectId, ...(universeDomain === undefined ? {} : { universeDomain }) })
     return new GcsClient(settings, limit, endpoint ?? storage.apiEndpoint, (url) =>
       storage.authClient.getRequestHeaders(url)
     )

@@ -33,8 +33,14 @@ export class Pacing {
       }
       if (this.#last.size >= keysMax) this.#forget(now)
       this.#last.set(key, now + wait)
-      return wait === 0 ? Effect.void : Effect.sleep(wait)
+      if (wait === 0) return Effect.void
+      // A write that was never sent takes no turn, or who gives up and asks again would wait longer each time.
+      return Effect.onInterrupt(Effect.sleep(wait), () => Effect.sync(() => this.#giveBack(key, now + wait)))
     })
+  }
+
+  #giveBack(key: string, at: number): void {
+    if (this.#last.get(key) === at) this.#last.set(key, at - this.#intervalMillis)
   }
 
   #forget(now: number): void {

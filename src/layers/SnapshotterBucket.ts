@@ -86,6 +86,10 @@ export const layer: Layer.Layer<
       if (takenAt > 0) ageGauge.set((clock.currentTimeMillisUnsafe() - takenAt) / 1000)
     })
 
+    const isDue = (): boolean =>
+      due(thresholds, { last, index, recordBytes, chunkBytes, nowMillis: clock.currentTimeMillisUnsafe() }) !==
+      undefined
+
     const failedOn = (path: string) => (cause: unknown) =>
       new SnapshotFailed({ path, reason: cause instanceof Error ? cause.message : String(cause) })
 
@@ -278,7 +282,8 @@ export const layer: Layer.Layer<
         wake.closeUnsafe()
         // The latch resumes this task inside the commit that opened it, when only a part of the entries is applied.
         yield* Effect.yieldNow
-        if (begun === undefined || !reign.mayAcknowledge()) continue
+        // Asked again while the last one was being taken: it has been answered.
+        if (begun === undefined || !reign.mayAcknowledge() || !isDue()) continue
         const source = begun.source()
         if (source.index <= (last?.index ?? 0)) continue
         const before = { recordBytes, chunkBytes }
@@ -316,8 +321,7 @@ export const layer: Layer.Layer<
         index = upTo
         recordBytes += bytes
         chunkBytes += bytes
-        const now = clock.currentTimeMillisUnsafe()
-        if (due(thresholds, { last, index, recordBytes, chunkBytes, nowMillis: now }) !== undefined) wake.openUnsafe()
+        if (isDue()) wake.openUnsafe()
       },
       takeAtStop: Effect.suspend(() => {
         const since = { last, index, recordBytes, chunkBytes, nowMillis: clock.currentTimeMillisUnsafe() }

@@ -86,3 +86,23 @@ describe("a clean stop", () => {
     })
   )
 })
+
+describe("a threshold", () => {
+  it.live("asks for one snapshot each time, also while writes go on", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporary
+      const world = makeWorld({ NETSY_DATA_DIR: folder, NETSY_SNAPSHOT_THRESHOLD_RECORDS: "200" })
+      const node = yield* startNode(world)
+      yield* Effect.forEach(
+        Array.from({ length: 500 }, (_, i) => i),
+        (i) => node.use(put(`k${i}`, "v".repeat(500))),
+        { concurrency: 10 }
+      )
+      const count = (): number => world.bucket.keys().filter((key) => key.startsWith("snapshots/")).length
+      while (count() < 2) yield* Effect.sleep(10)
+      yield* Effect.sleep(300)
+      assert.strictEqual(count(), 2)
+      yield* node.kill
+    })
+  )
+})

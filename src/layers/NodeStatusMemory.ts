@@ -32,6 +32,8 @@ const showOne = (gauge: Gauge, states: ReadonlyArray<string>, current: string): 
   for (const state of states) gauge.set(state === current ? 1 : 0, { state })
 }
 
+const withoutNumbers = (sentence: string): string => sentence.replace(/[0-9]+/g, "0")
+
 export const layer: Layer.Layer<NodeStatus, never, Settings | Metrics | Log> = Layer.effect(
   NodeStatus,
   Effect.gen(function* () {
@@ -144,7 +146,10 @@ const make = (
         log.info("trouble_ended", { trouble: name, reason: before })
       } else {
         troubles.set(name, sentence)
-        log.warn("trouble", { trouble: name, reason: sentence })
+        // The seconds in a reason grow; that is no news.
+        if (before === undefined || withoutNumbers(before) !== withoutNumbers(sentence)) {
+          log.warn("trouble", { trouble: name, reason: sentence })
+        }
       }
       follow()
     }

@@ -14,8 +14,8 @@ import { Log } from "../services/Log.ts"
 import { ProbePorts } from "../services/ProbePorts.ts"
 import { ServiceManager } from "../services/ServiceManager.ts"
 import type { EtcdSettings, SettingsShape } from "../services/Settings.ts"
-import { Supervisor } from "../services/Supervisor.ts"
 import { base, clientPort, cluster, loaded, stores } from "./node.ts"
+import { untilFatal } from "./untilFatal.ts"
 
 /** From here on the metrics ports answer for the node itself. */
 const probes = Layer.effectDiscard(
@@ -67,6 +67,5 @@ export const etcdDaemon = (settings: SettingsShape, warnings: ReadonlyArray<stri
     const manager = yield* ServiceManager
     announce(yield* Log, settings, settings.etcd!)
     yield* manager.ready
-    const { ended } = yield* Supervisor
-    return yield* Effect.ensuring(ended, manager.stopping)
+    return yield* Effect.ensuring(untilFatal, manager.stopping)
   }).pipe(Effect.provide(daemon(settings, warnings)))

@@ -5,8 +5,8 @@ import { version } from "../core/version.ts"
 import { ClientListener } from "../services/ClientListener.ts"
 import { Log } from "../services/Log.ts"
 import type { SettingsShape } from "../services/Settings.ts"
-import { Supervisor } from "../services/Supervisor.ts"
 import { daemon } from "./node.ts"
+import { untilFatal } from "./untilFatal.ts"
 
 /** A clean stop exits with 0, whatever ended the node otherwise with 1. */
 const teardown = <E, A>(exit: Exit.Exit<A, E>, onExit: (code: number) => void): void =>
@@ -31,7 +31,7 @@ const untilEnd = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
     const { address } = yield* ClientListener
     for (const warning of warnings) log.warn("configuration", { warning })
     log.info("netsy_ready", { version, client: `${address.host}:${address.port}`, storage: settings.storage.provider })
-    return yield* (yield* Supervisor).ended
+    return yield* untilFatal
   })
 
 export const runDaemon = async (settings: SettingsShape, warnings: ReadonlyArray<string>): Promise<void> => {

@@ -60,6 +60,14 @@ describe("a configuration file of etcd", () => {
     ])
   })
 
+  it("names the key of a group that was probably meant", () => {
+    const contents = "client-transport-security:\n  cert_file: a\npeer-transport-security:\n  trusted-ca-fil: b\n"
+    assert.deepStrictEqual(etcdWarnings({ argv: ["--config-file", "e.yaml"], files: { "e.yaml": contents } }), [
+      "e.yaml: unknown key client-transport-security.cert_file is ignored; did you mean cert-file?",
+      "e.yaml: unknown key peer-transport-security.trusted-ca-fil is ignored; did you mean trusted-ca-file?"
+    ])
+  })
+
   it("may be JSON, and may be named by a variable", () => {
     const found = etcdSettings({
       env: { ETCD_CONFIG_FILE: "etcd.json" },

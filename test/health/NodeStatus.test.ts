@@ -73,6 +73,21 @@ describe("NodeStatusMemory", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("logs a trouble again when it becomes another one, not when only its seconds grow", () => {
+    const { lines, layer } = setup()
+    return Effect.gen(function* () {
+      const status = yield* NodeStatus
+      status.setTrouble("store", "entries wait for 9 s")
+      status.setTrouble("store", "entries wait for 10 s")
+      assert.deepStrictEqual(status.troubles(), ["entries wait for 10 s"])
+      status.setTrouble("store", "the bucket is gone")
+      assert.deepStrictEqual(
+        lines.filter(({ event }) => event === "trouble").map(({ fields }) => fields["reason"]),
+        ["entries wait for 9 s", "the bucket is gone"]
+      )
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("refuses a change of the Primary state that cannot be, and keeps the state", () => {
     const { lines, layer } = setup()
     return Effect.gen(function* () {

@@ -42,6 +42,17 @@ const filled = Effect.fnUntraced(function* () {
 const names = (file: string): ReadonlyArray<string> => fs.readdirSync(path.dirname(file)).sort()
 
 describe("LocalStoreSqlite and what it finds", () => {
+  it.effect("says what to do about a lock file that somebody wrote to", () =>
+    Effect.gen(function* () {
+      const file = yield* temporaryFile
+      fs.mkdirSync(path.dirname(file), { recursive: true })
+      fs.writeFileSync(`${file}.lock`, "not a lock, ".repeat(100))
+      const refused = yield* Effect.flip(opened(file))
+      assert.include(refused.message, `${file}.lock: the lock file is not usable`)
+      assert.include(refused.message, "remove it while no node runs here")
+    })
+  )
+
   it.effect("sets a truncated database aside under a dated name, bytes as they were, and begins afresh", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(Date.UTC(2026, 10, 21, 2, 22, 0))

@@ -70,6 +70,7 @@ Usage:
   netsy --config PATH                          a node of a cluster (file: docs/configuration.md)
   netsy --storage dir:./data --insecure        one node, no file, no certificates, 127.0.0.1 only
   netsy etcd FLAGS                             the flags and ports of etcd (docs/etcd-mode.md)
+  netsy inspect FILE                           shows a data file of the store (docs/data-files.md)
 
 Flags:
       --config PATH     cluster file, JSON with comments (or NETSY_CONFIG)

@@ -121,7 +121,7 @@ export class Reading {
     if (!parsed.ok) {
       this.refuse(
         key,
-        `${rule.allowed}, for example "1s" or "1h30m", or whole nanoseconds as a number (${parsed.reason})`
+        `${rule.allowed}, for example "1s" or "1h30m", or in the file whole nanoseconds as a number (${parsed.reason})`
       )
       return rule.fallbackMillis
     }

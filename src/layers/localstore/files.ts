@@ -37,7 +37,9 @@ export const takeLock = (file: string): Database.Database => {
     if (isSqliteError(error) && error.code.startsWith("SQLITE_BUSY")) {
       throw new Unusable(`in use by another process (it holds ${path.basename(name)})`)
     }
-    throw new Unusable(`the lock file is not usable: ${reasonOf(error)}`, name)
+    const written = isSqliteError(error) && error.code.startsWith("SQLITE_NOTADB")
+    const advice = written ? "; a lock file is empty: remove it while no node runs here" : ""
+    throw new Unusable(`the lock file is not usable: ${reasonOf(error)}${advice}`, name)
   }
 }
 

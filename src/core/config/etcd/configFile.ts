@@ -59,10 +59,10 @@ export const readConfigFile = (path: string, contents: string): ConfigFileRead =
   const root = parse(path, contents, errors)
   if (root === undefined) return result
 
-  const take = (key: string, name: string, value: unknown): void => {
+  const take = (key: string, name: string, value: unknown, known: Iterable<string> = flagNames): void => {
     const found = findFlag(name)
     if (found === undefined || name === "config-file" || name === "version") {
-      const meant = nearest(key, flagNames)
+      const meant = nearest(key.slice(key.lastIndexOf(".") + 1), known)
       const hint = meant === undefined ? "" : `; did you mean ${meant}?`
       warnings.push(`${path}: unknown key ${shown(key).slice(1, -1)} is ignored${hint}`)
       return
@@ -92,10 +92,16 @@ export const readConfigFile = (path: string, contents: string): ConfigFileRead =
     for (const [inner, innerValue] of Object.entries(value)) {
       if (innerValue === null || innerValue === undefined) continue
       const prefixed = key === "peer-transport-security" ? `peer-${inner}` : inner
-      take(`${key}.${inner}`, Object.hasOwn(names, inner) ? names[inner]! : prefixed, innerValue)
+      take(`${key}.${inner}`, Object.hasOwn(names, inner) ? names[inner]! : prefixed, innerValue, groupKeys(key, names))
     }
   }
   return result
+}
+
+const groupKeys = (group: string, names: Readonly<Record<string, string>>): ReadonlyArray<string> => {
+  const prefix = group === "peer-transport-security" ? "peer-" : ""
+  const flags = flagNames.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length))
+  return [...Object.keys(names), ...flags]
 }
 
 const parse = (path: string, contents: string, errors: Array<string>): Record<string, unknown> | undefined => {

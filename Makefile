@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients fuzz bench
+.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-stores fuzz bench
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -82,6 +82,10 @@ test-clients: ## Other real clients: npm's etcd3, etcd's own in Go, PostgreSQL u
 	@scripts/dev/check-packages.sh clients
 	@NETSY_TEST_FILES='test/{clients,goclient,patroni}/*.{test,packages}.ts' $(VITEST) $(ARGS)
 	@echo "Again: make test-clients"
+
+test-stores: ## The object stores against other people's servers (docs/storage.md says what to install)
+	@NETSY_TEST_FILES='test/objectstore/*.packages.ts' $(VITEST) $(ARGS)
+	@echo "Again: make test-stores"
 
 fuzz: ## Random input for every decoder, and the random walk of whole nodes: make fuzz SECONDS=60 NETSY_SEED=1
 	@NETSY_FUZZ_SECONDS=$(or $(SECONDS),60) NETSY_WALK_SECONDS=$(or $(SECONDS),60) $(VITEST) test/fuzz test/node/Walk.test.ts $(ARGS)

@@ -382,6 +382,21 @@ describe("ObjectStoreGcs and one write a second of one object", () => {
       yield* pacing.turn("put", "k")
     })
   )
+
+  it.effect("who gives up waiting takes no turn", () =>
+    Effect.gen(function* () {
+      const pacing = new Pacing(yield* Clock.Clock, 1000)
+      yield* pacing.turn("put", "k")
+      for (let i = 0; i < 20; i++) {
+        const fiber = yield* Effect.forkChild(pacing.turn("put", "k"), { startImmediately: true })
+        yield* TestClock.adjust("10 millis")
+        yield* Fiber.interrupt(fiber)
+      }
+      const fiber = yield* Effect.forkChild(pacing.turn("put", "k"), { startImmediately: true })
+      yield* TestClock.adjust("800 millis")
+      yield* Fiber.join(fiber)
+    })
+  )
 })
 
 describe("classify of GCS", () => {

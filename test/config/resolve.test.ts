@@ -224,7 +224,7 @@ describe("settings of a cluster node", () => {
       [
         { storage: '{ "provider": "gcs", "bucket_name": "b-1" }', "replication.store_lease": '"3999ms"' },
         "replication.store_lease",
-        "4s or more with storage.provider gcs"
+        "4s to 10m on GCS"
       ],
       [{ "snapshot.cleanup_strategy": '"fast"' }, "snapshot.cleanup_strategy", "auto, list, direct"],
       [{ "snapshot.keep": "0" }, "snapshot.keep", "from 1 to"],

@@ -55,10 +55,7 @@ export const resolveWithFlags = (input: ResolveInput, flags: Flags, flagProblems
   const reading = new Reading(file.given, env, fileKeys)
   reading.warnings.push(...file.warnings, ...unknownVariables(env))
   const storage = resolveStorage(reading, word, cwd)
-  const cluster = resolveCluster(reading, embedded)
-  if (storage.provider === "gcs" && (cluster.replication.storeLeaseMillis ?? Infinity) < gcsLeaseMinMillis) {
-    reading.refuse("replication.store_lease", gcsLeaseAllowed)
-  }
+  const cluster = resolveCluster(reading, storage.provider, embedded)
   const api = resolveApi(reading, cwd)
   const { node, problems: nodeProblems } = resolveNode({
     env,
@@ -142,7 +139,9 @@ const thresholdOr = (count: number): number | undefined => (count <= 0 ? undefin
 /** MiB values stay exact as bytes. */
 const mibMax = 2 ** 32
 
-export const resolveCluster = (reading: Reading, embedded: boolean): ClusterSettings => {
+type Provider = SettingsShape["storage"]["provider"]
+
+export const resolveCluster = (reading: Reading, provider: Provider, embedded: boolean): ClusterSettings => {
   const clusterId = reading.text("cluster_id", embedded ? "netsy" : "")
   if (!isIdentifier(clusterId)) reading.refuse("cluster_id", identifierRule)
 
@@ -178,7 +177,7 @@ export const resolveCluster = (reading: Reading, embedded: boolean): ClusterSett
       primaryPriorTimeoutMillis: priorTimeout ?? 0,
       abandonAfterMillis: neverOr(abandonAfter)
     },
-    replication: resolveReplication(reading, embedded),
+    replication: resolveReplication(reading, provider, embedded),
     snapshot: resolveSnapshot(reading),
     compactionIntervalMillis: Math.max(
       0,
@@ -200,7 +199,11 @@ export const resolveCluster = (reading: Reading, embedded: boolean): ClusterSett
   }
 }
 
-const resolveReplication = (reading: Reading, embedded: boolean): ClusterSettings["replication"] => {
+const resolveReplication = (
+  reading: Reading,
+  provider: Provider,
+  embedded: boolean
+): ClusterSettings["replication"] => {
   const quorum = reading.integer("replication.quorum", { fallback: -1, max: 1_000 })
   if (quorum < -1) reading.warnings.push(`replication.quorum ${quorum} is read as -1 (majority)`)
   const age = reading.integer("replication.chunk_buffer.threshold_age_minutes", {
@@ -236,7 +239,10 @@ const resolveReplication = (reading: Reading, embedded: boolean): ClusterSetting
     storeLeaseMillis:
       reading.given("replication.store_lease") === undefined
         ? undefined
-        : reading.duration("replication.store_lease", { ...leaseRule, fallbackMillis: 6_000 }),
+        : reading.duration("replication.store_lease", {
+            ...(provider === "gcs" ? gcsLeaseRule : leaseRule),
+            fallbackMillis: 6_000
+          }),
     chunkBuffer: { thresholdSizeMib: Math.max(0, size), thresholdAgeMinutes: age, limitMib }
   }
 }
@@ -245,6 +251,12 @@ const resolveReplication = (reading: Reading, embedded: boolean): ClusterSetting
 const leaseRule = {
   allowed: "a duration from 200ms to 10m",
   accept: (millis: number) => millis >= 200 && millis <= 600_000
+}
+
+/** Renewed three times in its length, and elections write the same object. */
+const gcsLeaseRule = {
+  allowed: "a duration from 4s to 10m on GCS, which takes one write a second of one object",
+  accept: (millis: number) => millis >= 4_000 && millis <= 600_000
 }
 
 const resolveSnapshot = (reading: Reading): ClusterSettings["snapshot"] => {
@@ -265,7 +277,3 @@ const resolveSnapshot = (reading: Reading): ClusterSettings["snapshot"] => {
     historyMillis: reading.duration("snapshot.history", { ...atLeast(0), fallbackMillis: 86_400_000 }) ?? 86_400_000
   }
 }
-
-// It is renewed three times in its length, and elections write the same object.
-const gcsLeaseMinMillis = 4_000
-const gcsLeaseAllowed = "4s or more with storage.provider gcs, which takes one write a second of one object"

@@ -60,9 +60,16 @@ export class Observed {
     return undefined
   }
 
-  seenElsewhere(request: Request): boolean {
-    if (request.kind === "put") return this.#puts.has(`${request.key}\0${request.value}`)
-    return request.kind === "txn" && [...request.success, ...request.failure].some((one) => this.seenElsewhere(one))
+  /** Whether somebody saw a value of this request as of another revision. */
+  seenElsewhere(request: Request, revision: number): boolean {
+    if (request.kind === "put") {
+      const at = this.#puts.get(`${request.key}\0${request.value}`)
+      return at !== undefined && at !== revision
+    }
+    return (
+      request.kind === "txn" &&
+      [...request.success, ...request.failure].some((one) => this.seenElsewhere(one, revision))
+    )
   }
 
   /** Whether the request could be the writer of what was seen at that revision. */

@@ -10,9 +10,11 @@
 import { type Bounds, boundsOf, staleness } from "./bounds.ts"
 import { type Answer, didWrite, type Get, type History, isSerializable, mayWrite, type Operation } from "./history.ts"
 import { agrees, type Change, sameKv, Store } from "./model.ts"
+import { Demand } from "./demand.ts"
 import { Observed } from "./observed.ts"
 import { type Problem, resultText, type Verdict, type Written } from "./verdict.ts"
 import { streamProblem, Watched } from "./watches.ts"
+import { mix } from "./wingGong.ts"
 
 export interface OrderOptions {
   /** How many writes are tried before the search is given up. */
@@ -50,6 +52,7 @@ class Search {
   readonly #unknown: ReadonlyArray<Unknown>
   readonly #unknownPuts = new Map<string, Array<Unknown>>()
   readonly #observed: Observed
+  readonly #demand: Demand
   readonly #watched: Watched
   readonly #store: Store
   readonly #written: Array<Written & { readonly unknown: Unknown | undefined }> = []
@@ -57,6 +60,9 @@ class Search {
   readonly #failedBefore = new Set<string>()
   readonly #history: History
   #steps = 0
+  /** Two sums that stand for which of the unknown are used. */
+  #used1 = 0
+  #used2 = 0
   #deepest: { readonly revision: number; readonly problem: Problem } | undefined
 
   constructor(history: History) {
@@ -64,6 +70,7 @@ class Search {
     this.#store = new Store(history.initial)
     this.#bounds = boundsOf(history)
     this.#observed = new Observed(history)
+    this.#demand = new Demand(history)
     this.#watched = new Watched(history.watches)
     const sorts = new Map<string, number>()
     const unknown: Array<Unknown> = []
@@ -129,16 +136,18 @@ class Search {
     return undefined
   }
 
-  #readsProblem(): Problem | undefined {
+  /** Undefined: all fit. What a problem says is asked for only if it is shown: a search fails often. */
+  #readsProblem(): (() => Problem) | undefined {
     const { revision } = this.#store
     for (const { answer, operation } of this.#reads.get(revision) ?? []) {
       const { changes, result } = this.#store.ask(operation.request)
       if (changes.length === 0 && result !== undefined && agrees(answer.result, result)) continue
-      const said = result === undefined ? "an error" : resultText(result)
-      return {
-        what: `#${operation.id} showed at revision ${revision}: ${resultText(answer.result)}; it was: ${said}`,
+      return () => ({
+        what: `#${operation.id} showed at revision ${revision}: ${resultText(answer.result)}; it was: ${
+          result === undefined ? "an error" : resultText(result)
+        }`,
         operations: [...this.#writersOf(operation, answer.result), operation]
-      }
+      })
     }
     return undefined
   }
@@ -186,48 +195,73 @@ class Search {
   }
 
   /** Undefined: the store is now one revision further. */
-  #takeOwned({ answer, operation }: Answered): Problem | undefined {
+  #takeOwned({ answer, operation }: Answered): (() => Problem) | undefined {
     const { changes, result } = this.#store.apply(operation.request)
     const { revision } = answer
     let what: string | undefined
     if (result === undefined || changes.length === 0 || !agrees(answer.result, result)) {
       const said = result === undefined ? "an error" : resultText(result)
       what = `#${operation.id} was answered ${resultText(answer.result)} at revision ${revision}; due was: ${said}`
-    } else what = this.#contradiction(changes)
+    } else {
+      what = this.#contradiction(changes)
+      // Only after a guess: to the eye the contradiction itself says more.
+      if (what === undefined && this.#branches.length > 0) what = this.#demand.impossible(revision, changes)
+    }
     if (what !== undefined) {
-      const before = new Set(changes.flatMap((change) => (change.before === undefined ? [] : [change.before.mod])))
+      const said = what
       this.#store.undo(changes)
-      if (operation.request.kind === "txn")
-        for (const compare of operation.request.compares)
-          for (const kv of this.#store.within(compare)) before.add(kv.mod)
-      const others = [...before].slice(0, 6).flatMap((at) => this.#ownerOf(at) ?? [])
-      return { what, operations: [...others, operation, ...this.#observed.witnesses(revision)] }
+      return () => ({
+        what: said,
+        operations: [...this.#foundBy(operation, changes), operation, ...this.#observed.witnesses(revision)]
+      })
     }
     this.#written.push({ revision, by: operation, changes, unknown: undefined })
     return undefined
   }
 
-  #takeUnknown(unknown: Unknown): Problem | undefined {
-    const { operation } = unknown
-    const revision = this.#store.revision + 1
+  /** Who wrote what the operation changed or compared. */
+  #foundBy({ request }: Operation, changes: ReadonlyArray<Change>): Array<Operation> {
+    const found = new Set(changes.flatMap((change) => (change.before === undefined ? [] : [change.before.mod])))
+    if (request.kind === "txn")
+      for (const compare of request.compares) for (const kv of this.#store.within(compare)) found.add(kv.mod)
+    return [...found].slice(0, 6).flatMap((revision) => this.#ownerOf(revision) ?? [])
+  }
+
+  /** What it would do to the next revision. */
+  #tried({ operation }: Unknown): { readonly what: string | undefined; readonly urgency: number } {
+    this.#steps++
     const { changes } = this.#store.apply(operation.request)
-    const what = changes.length === 0 ? "changes nothing" : this.#contradiction(changes)
-    if (what !== undefined) {
-      this.#store.undo(changes)
-      return { what, operations: [operation] }
-    }
-    unknown.used = true
-    this.#written.push({ revision, by: operation, changes, unknown })
-    return undefined
+    const { revision } = this.#store
+    const what =
+      changes.length === 0
+        ? "it changes nothing there"
+        : (this.#contradiction(changes) ?? this.#demand.impossible(revision, changes))
+    const urgency = what === undefined ? this.#demand.urgency(revision, changes) : 0
+    this.#store.undo(changes)
+    return { what, urgency }
+  }
+
+  #takeUnknown(unknown: Unknown): void {
+    const { operation } = unknown
+    const { changes } = this.#store.apply(operation.request)
+    this.#use(unknown, true)
+    this.#written.push({ revision: this.#store.revision, by: operation, changes, unknown })
   }
 
   #giveBack(): void {
     const { changes, unknown } = this.#written.pop()!
     this.#store.undo(changes)
-    if (unknown !== undefined) unknown.used = false
+    if (unknown !== undefined) this.#use(unknown, false)
   }
 
-  /** The writes of unknown outcome that may own that revision, the likeliest first. */
+  #use(unknown: Unknown, used: boolean): void {
+    unknown.used = used
+    const sign = used ? 1 : -1
+    this.#used1 = (this.#used1 + sign * mix(unknown.sort, 0x1b873593)) | 0
+    this.#used2 = (this.#used2 + sign * mix(unknown.sort, 0x68e31da4)) | 0
+  }
+
+  /** The writes of unknown outcome that had begun before that revision was seen. */
   #candidates(revision: number): Array<Unknown> {
     const put = this.#observed.putAt(revision) ?? this.#watchedPut(revision)
     const known = put === undefined ? this.#unknown : (this.#unknownPuts.get(put) ?? [])
@@ -241,10 +275,7 @@ class Search {
       sorts.add(sort)
       found.push(one)
     }
-    if (put !== undefined || found.length < 2) return found
-    // Whose value is seen at another revision is hardly this one's writer.
-    const elsewhere = (one: Unknown): boolean => this.#observed.seenElsewhere(one.operation.request)
-    return [...found.filter((one) => !elsewhere(one)), ...found.filter(elsewhere)]
+    return found
   }
 
   #watchedPut(revision: number): string | undefined {
@@ -253,8 +284,9 @@ class Search {
     return undefined
   }
 
-  #fail(revision: number, problem: Problem): void {
-    if (this.#deepest === undefined || revision > this.#deepest.revision) this.#deepest = { revision, problem }
+  #fail(revision: number, problem: () => Problem): void {
+    if (this.#deepest === undefined || revision > this.#deepest.revision)
+      this.#deepest = { revision, problem: problem() }
   }
 
   #unowned(revision: number, tried: ReadonlyArray<Problem>): Problem {
@@ -282,18 +314,30 @@ class Search {
     return shown.length === 0 ? undefined : `a watch saw ${shown[0]}`
   }
 
-  /** Goes one revision on, by one of these; the others are remembered. */
-  #advance(candidates: Array<Unknown>): boolean {
+  /** Those of them that can own the next revision, the likeliest first. */
+  #possible(candidates: ReadonlyArray<Unknown>): Array<Unknown> {
     const revision = this.#store.revision + 1
-    const tried: Array<Problem> = []
-    const rest = [...candidates]
+    const impossible: Array<Problem> = []
+    const possible: Array<{ readonly one: Unknown; readonly elsewhere: boolean; readonly urgency: number }> = []
+    for (const one of candidates) {
+      const { urgency, what } = this.#tried(one)
+      const { operation } = one
+      if (what !== undefined) impossible.push({ what, operations: [operation] })
+      // Whose value is seen at another revision is hardly this one's writer.
+      else possible.push({ one, urgency, elsewhere: this.#observed.seenElsewhere(operation.request, revision) })
+    }
+    if (possible.length === 0) this.#fail(revision, () => this.#unowned(revision, impossible))
+    return possible
+      .sort((a, b) => Number(a.elsewhere) - Number(b.elsewhere) || a.urgency - b.urgency)
+      .map(({ one }) => one)
+  }
+
+  /** Goes one revision on, by one of these; the others are remembered. */
+  #advance(possible: ReadonlyArray<Unknown>): boolean {
+    const revision = this.#store.revision + 1
+    const rest = [...possible]
     for (let one = rest.shift(); one !== undefined; one = rest.shift()) {
-      this.#steps++
-      const problem = this.#takeUnknown(one)
-      if (problem !== undefined) {
-        tried.push(problem)
-        continue
-      }
+      this.#takeUnknown(one)
       const wrong = this.#readsProblem()
       if (wrong === undefined) {
         if (rest.length > 0) this.#branches.push({ revision, rest })
@@ -302,7 +346,6 @@ class Search {
       this.#fail(revision, wrong)
       this.#giveBack()
     }
-    this.#fail(revision, this.#unowned(revision, tried))
     return false
   }
 
@@ -310,15 +353,14 @@ class Search {
     const revision = this.#store.revision + 1
     const owner = this.#owners.get(revision)
     if (owner === undefined) {
-      const candidates = this.#candidates(revision)
-      if (this.#branches.length > 0 || candidates.length > 1) {
-        const used = this.#unknown.flatMap((one) => (one.used ? [one.sort] : [])).sort((a, b) => a - b)
-        const here = `${revision} ${used.join(",")} ${this.#store.digest()}`
+      const possible = this.#possible(this.#candidates(revision))
+      if (this.#branches.length > 0 || possible.length > 1) {
+        const here = `${revision} ${this.#used1} ${this.#used2} ${this.#store.digest()}`
         if (this.#failedBefore.has(here)) return false
         // Being here again means that the search came back: then it failed from here on.
         this.#failedBefore.add(here)
       }
-      return this.#advance(candidates)
+      return this.#advance(possible)
     }
     this.#steps++
     const problem = this.#takeOwned(owner)
@@ -343,7 +385,7 @@ class Search {
   }
 
   run(stepsMax: number): Verdict {
-    const problem = this.#prepare() ?? this.#readsProblem()
+    const problem = this.#prepare() ?? this.#readsProblem()?.()
     if (problem !== undefined) return { kind: "bad", problem }
     while (this.#store.revision < this.#bounds.newest) {
       if (this.#steps > stepsMax)

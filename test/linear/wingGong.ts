@@ -44,8 +44,8 @@ interface Frame<S> {
   readonly by: number
 }
 
-/** Two numbers for each operation; those of a set are combined by exclusive or. */
-const mix = (n: number, salt: number): number => {
+/** A number that looks random; with two salts two of them stand for an operation in the digest of a set. */
+export const mix = (n: number, salt: number): number => {
   let h = Math.imul(n + 1, 0x9e3779b1) ^ salt
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)

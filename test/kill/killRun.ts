@@ -14,9 +14,8 @@ import { decodeWatchResponse, encodeWatchRequest } from "../../src/core/wire/cod
 import type { Faults } from "../../src/programs/dev-s3/faults.ts"
 import { seededRandom } from "../../src/programs/dev-s3/faults.ts"
 import { startDevS3 } from "../../src/programs/dev-s3/server.ts"
-import { checkOrder } from "../linear/order.ts"
+import { complaintsOf } from "../linear/check.ts"
 import { Recorder } from "../linear/Recorder.ts"
-import { complaint } from "../linear/verdict.ts"
 import { watchResponseOf } from "../linear/wire.ts"
 import { killClient, ownKey, ownKeys } from "./killClient.ts"
 
@@ -290,8 +289,7 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
       order.set(event.key, n)
     }
     const began = performance.now()
-    const wrong = complaint(checkOrder(recorder.history()))
-    if (wrong !== "") violations.push(wrong)
+    violations.push(...complaintsOf(recorder.history()))
     return {
       acknowledged: acknowledged.size,
       unknown,

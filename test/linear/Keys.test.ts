@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import { isLinearizable as isLinearizableHistory } from "./bruteForce.ts"
 import { checkKeys } from "./keys.ts"
 import { Recorder } from "./Recorder.ts"
 import { type Fault, randomOf, simulate } from "./simulate.ts"
+import { spoil } from "./spoil.ts"
 import { problemText } from "./verdict.ts"
 import { type Call, linearize, type Model } from "./wingGong.ts"
 
@@ -124,6 +126,19 @@ describe("the check key by key", () => {
       const { problems } = checkKeys(simulated(seed).history)
       assert.strictEqual(problems.map(problemText).join("\n"), "", `seed ${seed}`)
     }
+  })
+
+  it("finds nothing in small histories that are linearizable by definition", () => {
+    let wrong = 0
+    for (let seed = 0; seed < 2_000; seed++) {
+      const { history } = simulate({ seed, clients: 4, operations: 6, keys: 1 + (seed % 3), unknown: 0.4 })
+      const changed = spoil(history, randomOf(seed))
+      const { problems } = checkKeys(changed)
+      if (problems.length === 0) continue
+      wrong++
+      assert.isFalse(isLinearizableHistory(changed), `seed ${seed}: ${problems.map(problemText).join("\n")}`)
+    }
+    assert.isAbove(wrong, 200)
   })
 
   // Those that show in one key's values and versions, whatever the headers say.

@@ -54,7 +54,8 @@ const holds = (compare: Compare, { kv, since }: State): boolean | "perhaps" => {
   if (compare.target === "value" && kv === undefined) return false
   const found = kv === undefined ? 0 : kv[compare.target]
   const { is, than } = compare
-  if (found === unknownRevision) return is === "=" && Number(than) <= since ? false : "perhaps"
+  if (found === unknownRevision)
+    return compare.target === "mod" && is === "=" && Number(than) <= since ? false : "perhaps"
   return is === "=" ? found === than : is === "!=" ? found !== than : is === ">" ? found > than : found < than
 }
 

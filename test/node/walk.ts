@@ -28,9 +28,8 @@ import { Kv, type Reply } from "../../src/services/Kv.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
 import { WatchHub } from "../../src/services/WatchHub.ts"
 import { embeddedSettings } from "../config/embedded.ts"
-import { checkOrder } from "../linear/order.ts"
+import { complaintsOf } from "../linear/check.ts"
 import { Recorder } from "../linear/Recorder.ts"
-import { complaint } from "../linear/verdict.ts"
 import { answerOf, fromWire, watchResponseOf } from "../linear/wire.ts"
 import { clockOf, FileWatch, Life, VirtualTime } from "./virtual.ts"
 import { type Plan, walkBucket } from "./walkBucket.ts"
@@ -609,8 +608,7 @@ export class Walk {
       }
     })
     await this.#heal()
-    const wrong = complaint(checkOrder(this.recorder.history()))
-    if (wrong !== "") this.history.violation(wrong)
+    for (const wrong of complaintsOf(this.recorder.history())) this.history.violation(wrong)
     const log = this.#processes.flatMap((p) =>
       p.lines
         .slice(-60)

@@ -27,9 +27,9 @@ const keyOf = (kv: Plain): string => String(kv["key"])
 const ordered = (request: Plain, etcd: Plain, ours: Plain): Plain => {
   const [theirs, own] = [kvsOf(etcd), kvsOf(ours)]
   const [a, b] = [shape(request, theirs), shape(request, own)]
-  if (a === undefined || !isDeepStrictEqual(a, b) || new Set(a).size === a.length) return etcd
-  // Up to so many, etcd's sort keeps the order of keys.
+  // Up to so many, etcd's sort keeps the order of keys. The last key may tie with one beyond the limit.
   const cut = etcd["more"] === true && Number(etcd["count"]) > keptInOrder
+  if (a === undefined || !isDeepStrictEqual(a, b) || (!cut && new Set(a).size === a.length)) return etcd
   const last = a.at(-1)
   const known = new Map(theirs.map((kv) => [keyOf(kv), kv]))
   return { ...etcd, kvs: own.map((kv, at) => known.get(keyOf(kv)) ?? (cut && a[at] === last ? kv : theirs[at]!)) }

@@ -1,8 +1,8 @@
 /** Makes data files: a chunk at once in memory, a snapshot page by page. Compression is left to the caller. */
 import { assert } from "../assert.ts"
 import type { Entry, LogRecord, Timestamp } from "../log/record.ts"
+import { opRecord } from "../log/entry.ts"
 import { encodeOp } from "../log/op.ts"
-import { emptyBytes } from "../log/record.ts"
 import { Writer } from "../wire/protobuf.ts"
 import { Crc64 } from "./crc64.ts"
 import { writeFooter, writeHeader } from "./header.ts"
@@ -183,26 +183,9 @@ export class SnapshotWriter {
   private writeStateOnce(writer: Writer): void {
     const { facts } = this
     if (facts.term === 0 || this.first !== undefined) return
-    this.write(writer, {
-      index: facts.lastIndex,
-      term: facts.lastTerm,
-      sub: 0,
-      revision: facts.revision,
-      key: emptyBytes,
-      created: false,
-      deleted: false,
-      createRevision: 0,
-      prevRevision: 0,
-      version: 0,
-      lease: 0n,
-      dek: 0,
-      value: emptyBytes,
-      createdAt: facts.createdAt,
-      compactedAt: undefined,
-      leaderId: facts.leaderId,
-      replicatedAt: undefined,
-      op: encodeOp({ kind: "compaction", revision: facts.compactionRevision, physical: false })
-    })
+    const position = { ...facts, index: facts.lastIndex, term: facts.lastTerm }
+    const state = encodeOp({ kind: "compaction", revision: facts.compactionRevision, physical: false })
+    this.write(writer, opRecord(position, state))
   }
 
   private write(writer: Writer, record: LogRecord): void {

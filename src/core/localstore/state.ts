@@ -3,7 +3,8 @@
  * their rows may go. Its operations appear as records at its position.
  */
 import { assert } from "../assert.ts"
-import { emptyBytes, type LogRecord } from "../log/record.ts"
+import { opRecord } from "../log/entry.ts"
+import type { LogRecord } from "../log/record.ts"
 import type { End, LogState } from "./logState.ts"
 
 /**
@@ -19,26 +20,8 @@ export interface StateAt extends End {
 export const partOps = 1_024
 
 /** One of its operations as a record; when and by whom it was made is not part of a state. */
-export const stateRecord = (at: End, op: Uint8Array, sub: number): LogRecord => ({
-  index: at.index,
-  term: at.term,
-  sub,
-  revision: at.revision,
-  key: emptyBytes,
-  created: false,
-  deleted: false,
-  createRevision: 0,
-  prevRevision: 0,
-  version: 0,
-  lease: 0n,
-  dek: 0,
-  value: emptyBytes,
-  createdAt: undefined,
-  compactedAt: undefined,
-  leaderId: "",
-  replicatedAt: undefined,
-  op
-})
+export const stateRecord = ({ index, revision, term }: End, op: Uint8Array, sub: number): LogRecord =>
+  opRecord({ index, term, revision, leaderId: "", createdAt: undefined }, op, sub)
 
 /** `entry` is what the log holds at the state's index, `stored` the state that is there already. */
 export const assertStateFits = (at: End, entry: End | undefined, stored: End | undefined): void => {

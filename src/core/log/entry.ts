@@ -20,7 +20,7 @@ export interface EntryFacts {
   /** The store's revision after the entry. */
   readonly revision: number
   readonly leaderId: string
-  readonly createdAt: Timestamp
+  readonly createdAt: Timestamp | undefined
 }
 
 /** A record that is an operation and no key's change. */

@@ -112,8 +112,10 @@ export class Target {
   }
 
   async raw(path: string, body: string): Promise<Answer> {
-    const { error } = await this.#unary(path, Buffer.from(body, "latin1"), undefined)
-    return { code: error?.code ?? 0, details: error?.details ?? "", body: undefined }
+    const { bytes, error } = await this.#unary(path, Buffer.from(body, "latin1"), undefined)
+    if (error !== undefined) return { code: error.code, details: error.details, body: undefined }
+    const { response } = methodOf(path.replace("/etcdserverpb.", "").replace("/", "."))
+    return { code: 0, details: "", body: this.#mapped(decode(response, bytes!), "leases") as Plain }
   }
 
   /** The concatenation of the pieces, which must be the Range answer; etcd before 3.7 is asked for that. */

@@ -35,6 +35,21 @@ const ordered = (request: Plain, etcd: Plain, ours: Plain): Plain => {
   return { ...etcd, kvs: own.map((kv, at) => known.get(keyOf(kv)) ?? (cut && a[at] === last ? kv : theirs[at]!)) }
 }
 
+/** Does our answer hold keys of a tie that etcd's has cut off? Such keys have nothing to be compared with. */
+export const hasCutTie = (given: Given, etcd: Answer, ours: Answer): boolean => {
+  const theirs = new Set<string>()
+  inRanges(given.operation, given.request, etcd, (_request, response) => {
+    for (const kv of kvsOf(response)) theirs.add(keyOf(kv))
+    return response
+  })
+  let found = false
+  inRanges(given.operation, given.request, ours, (_request, response) => {
+    if (kvsOf(response).some((kv) => !theirs.has(keyOf(kv)))) found = true
+    return response
+  })
+  return found
+}
+
 export const tiesInOrder = (given: Given, etcd: Answer, ours: Answer): Answer => {
   const answers: Array<Plain> = []
   inRanges(given.operation, given.request, ours, (_request, response) => {

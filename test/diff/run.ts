@@ -241,6 +241,8 @@ export class Run {
     const [a, b] = await this.#streams(at, number)
     const live = a.isLive(id)
     if (live) await this.#settle(at)
+    // One may have been told of a compaction while the other is about to be.
+    await this.#until(() => a.isLive(id) === b.isLive(id), answerWithinMillis)
     const again = a.wasCompacted(id)
     a.cancelWatch(at, id)
     b.cancelWatch(at, id)

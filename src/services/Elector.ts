@@ -1,31 +1,18 @@
 /**
- * The Elector: holds the lock object, keeps the list of members, and decides who is Primary by writing the arbiter for
- * the next term (design 6.1, 6.4). Not on the data path.
+ * The Elector: holds the lock object, keeps the map of nodes and `members.json`, and decides who is Primary by writing
+ * the arbiter for the next term (design 6.1, 6.4). Works in the background from the moment its layer is built. Not on
+ * the data path: what it decides is offered to `ClusterView` and pushed to the other nodes.
  */
-import { Context, type Effect, Schema } from "effect"
-import type { HistoryBroken } from "./History.ts"
-import type { LocalStoreFailed } from "./LocalStore.ts"
-import type { Denied, Unavailable } from "./ObjectStore.ts"
-import type { Won } from "./Reign.ts"
-
-/** The election cannot go on without an operator. */
-export class ElectionImpossible extends Schema.TaggedError<ElectionImpossible>()("ElectionImpossible", {
-  key: Schema.String,
-  reason: Schema.String
-}) {
-  override get message() {
-    return `${this.key}: ${this.reason}`
-  }
-}
+import { Context, type Effect } from "effect"
 
 export class Elector extends Context.Service<
   Elector,
   {
     /** Holds the lock at this moment, as far as this node knows. */
     readonly isLeader: () => boolean
-    /** Waits until this node holds the lock, is a member, and has been made Primary of a new term. */
-    readonly elect: Effect.Effect<Won, ElectionImpossible | HistoryBroken | LocalStoreFailed | Denied | Unavailable>
-    /** Gives the lock back; best effort, bounded in time. */
+    /** Node id of the Elector as this node last heard; undefined: not known. */
+    readonly leader: () => string | undefined
+    /** Gives the lock back so that another node can take it at once; best effort, bounded in time. */
     readonly resign: Effect.Effect<void>
   }
 >()("netsy/services/Elector") {}

@@ -1,6 +1,7 @@
 /** Who belongs to the cluster: `members.json` and `nodes/*.json` in the bucket (netsy-1x.md 4.2, 4.3; design 6.2). */
 import { Context, type Effect, Schema } from "effect"
 import type { NodeName } from "../core/election/arbiter.ts"
+import type { Registration } from "../core/election/registry.ts"
 import type { Member } from "../core/wire/codec/cluster.ts"
 import type { LocalStoreFailed } from "./LocalStore.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
@@ -15,19 +16,28 @@ export class MembershipInvalid extends Schema.TaggedError<MembershipInvalid>()("
   }
 }
 
+/** A registered node and its member id. */
+export interface RegisteredNode {
+  readonly registration: Registration
+  readonly memberId: bigint
+}
+
 export class Membership extends Context.Service<
   Membership,
   {
-    /** This node as (node id, incarnation); settled by `register`. */
+    /** This node as (node id, incarnation); settled when the layer is built. */
     readonly self: () => NodeName
-    /**
-     * Writes this node's registration. A disk that was put back to an older state is recognised here by its start
-     * counter and gets a new incarnation.
-     */
-    readonly register: Effect.Effect<void, MembershipInvalid | LocalStoreFailed | Denied | Unavailable>
-    /** Elector only: gives every registered node a member id; returns this node's. */
-    readonly allocate: Effect.Effect<bigint, MembershipInvalid | Denied | Unavailable>
-    /** For MemberList; ascending by member id. */
+    /** For MemberList, from `ClusterView`; ascending by member id. */
     readonly members: () => ReadonlyArray<Member>
+    /** Elector only: lists `nodes/`, gives every registered node a member id in `members.json`, returns all of them. */
+    readonly readAll: Effect.Effect<ReadonlyArray<RegisteredNode>, MembershipInvalid | Denied | Unavailable>
+    /** Elector only: one node's registration as it stands; undefined: deleted (declared dead) or never there. */
+    readonly read: (nodeId: string) => Effect.Effect<Registration | undefined, MembershipInvalid | Denied | Unavailable>
+    /** Elector only: a member id for one node that said hello. */
+    readonly allocate: (nodeId: string) => Effect.Effect<bigint, MembershipInvalid | Denied | Unavailable>
+    /** Elector only: deletes `nodes/{id}.json`. */
+    readonly deregister: (nodeId: string) => Effect.Effect<void, Denied | Unavailable>
+    /** Where a node that is registered listens, read from the bucket: before anybody has told this node anything. */
+    readonly lookUp: (nodeId: string) => Effect.Effect<Registration | undefined, MembershipInvalid | Denied | Unavailable>
   }
 >()("netsy/services/Membership") {}

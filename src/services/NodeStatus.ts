@@ -3,12 +3,10 @@
  * every response header is made from it. Only the layers of the write path and of the election write to it.
  */
 import { Context } from "effect"
+import type { ElectorState, HealthState, PrimaryState } from "../core/wire/peer/messages.ts"
 import type { ResponseHeader } from "../core/wire/messages.ts"
 
-/** Labels of netsy-1x.md 1.2. */
-export type HealthState = "loading" | "healthy" | "degraded"
-export type ElectorState = "follower" | "leader"
-export type PrimaryState = "replica" | "starting" | "active" | "draining"
+export type { ElectorState, HealthState, PrimaryState } from "../core/wire/peer/messages.ts"
 
 /** What the node waits for, for the log, `/readyz` and `netsy status`. */
 export interface Waiting {

@@ -1,15 +1,16 @@
 /**
- * The replicated log on this node: assigns positions, makes entries durable by the rule of the mode, and says when they
- * are committed (design 5). Only the state machine that `start` is given appends.
+ * The replicated log on this node, in whatever role: as Primary it assigns positions, makes entries durable by the rule
+ * of the mode and decides when they are committed; as Replica it takes what the Primary sends (design 5, 6). Only the
+ * state machine that `start` is given appends.
  */
 import { Context, type Effect, type Scope } from "effect"
 import type { Entry, Timestamp } from "../core/log/record.ts"
 import type { EtcdError } from "../core/wire/errors.ts"
-import type { ElectionImpossible } from "./Elector.ts"
+import type { NodeInfo } from "../core/wire/peer/messages.ts"
 import type { HistoryBroken } from "./History.ts"
 import type { LocalStoreFailed } from "./LocalStore.ts"
+import type { PrimaryState } from "./NodeStatus.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
-import type { Deposed } from "./Reign.ts"
 import type { TakenOver } from "./Takeover.ts"
 
 /** What the next entry has to carry. */
@@ -26,37 +27,64 @@ export interface Waiter {
   readonly failed: (error: EtcdError) => void
 }
 
-/** What is replicated. Calls are synchronous and in log order. */
+/**
+ * What is replicated. Synchronous calls come in log order. *Head* differs from *committed* on a Primary only.
+ */
 export interface StateMachine {
-  /** Reads the whole log and history from `LocalStore`; everything in it will be committed by this term's no-op. */
-  readonly load: Effect.Effect<void, LocalStoreFailed>
+  /** Reads log and history from `LocalStore` up to the index, which is committed; drops whatever was there before. */
+  readonly load: (upToIndex: number) => Effect.Effect<void, LocalStoreFailed>
   /** Compaction revision of the committed state, for headers of chunks; 0: none. */
   readonly floor: () => number
-  /** The loaded state is committed: the node becomes Active now. */
-  readonly active: (begun: TakenOver) => void
-  /** Entries that were appended by this process, in order. */
+  readonly committedRevision: () => number
+  /** Replica: entries that are committed now and were not applied before, contiguous. */
+  readonly replicate: (entries: ReadonlyArray<Entry>) => void
+  /** Becoming Primary: entries of the log that are not known to be committed, contiguous, to be applied at head. */
+  readonly adopt: (entries: ReadonlyArray<Entry>) => void
+  /** Primary: entries at head (appended or adopted) are committed. */
   readonly committed: (entries: ReadonlyArray<Entry>) => void
+  /** Primary: the no-op is committed, the node accepts writes: leases start at full TTL, snapshots and expiry begin. */
+  readonly active: (begun: TakenOver) => void
+  /** No longer Primary: head falls back to what is committed; leases, snapshots and automatic compaction rest. */
+  readonly deposed: () => void
+  /** Everything up to this index is known to be in the bucket (ascending): what the bucket has may be dropped from the disk. */
+  readonly stored: (index: number) => void
 }
 
-export type StartError = ElectionImpossible | HistoryBroken | LocalStoreFailed | Denied | Unavailable | Deposed
+export type StartError = HistoryBroken | LocalStoreFailed | Denied | Unavailable
 
 export class Replicator extends Context.Service<
   Replicator,
   {
-    /** Gets elected, takes over the bucket's history, commits this term's no-op. Succeeds when the node is Active. */
+    /**
+     * Loads what is on the disk, then takes part in the cluster until the scope closes. Succeeds when this node can serve:
+     * as Active Primary, or as a Replica that has applied what the Primary had committed when it was first asked.
+     */
     readonly start: (machine: StateMachine) => Effect.Effect<void, StartError, Scope.Scope>
+    readonly role: () => PrimaryState
+    /** Told after each change of role; `active` after the state machine's. */
+    readonly onRole: (listener: (role: PrimaryState) => void) => void
+    /** The Active Primary, when it is another node and can be reached as far as this one knows. */
+    readonly primary: () => NodeInfo | undefined
     /** Where the next entry goes, or why none is accepted now. */
     readonly next: () => NextPosition | EtcdError
     /** Appends the entry that was made for `next()`; the waiter is told when it is committed, or that its fate is unknown. */
     readonly append: (entry: Entry, waiter: Waiter) => void
     /**
-     * A linearizable read of everything up to `index`: done once that is committed and the right to serve reads held after
-     * this call. At once where possible.
+     * A linearizable read: done when everything up to `index` (of this node's log; 0: nothing in particular) and everything
+     * that was acknowledged anywhere before this call is applied here. On a Replica the Primary is asked; while there is
+     * none the read waits for one, up to etcd's request time.
      */
     readonly whenReadable: (index: number, waiter: Waiter) => void
+    /** Done when this node has applied the index; for answers of the Primary to forwarded requests. */
+    readonly whenApplied: (index: number, waiter: Waiter) => void
     readonly headIndex: () => number
     readonly commitIndex: () => number
     /** Every index up to this is known to be in the bucket. */
     readonly storedIndex: () => number
+    /**
+     * Primary: stops accepting, waits until the other node has everything (bounded), names it to the Elector and resigns.
+     * Fails with etcd's errors of MoveLeader.
+     */
+    readonly handOver: (nodeId: string, waiter: Waiter) => void
   }
 >()("netsy/services/Replicator") {}

@@ -46,6 +46,12 @@ export class Deque<A> {
     return item
   }
 
+  clear(): void {
+    this.#items = new Array<A | undefined>(16).fill(undefined)
+    this.#first = 0
+    this.#length = 0
+  }
+
   #resize(capacity: number): void {
     const items = new Array<A | undefined>(capacity).fill(undefined)
     for (let i = 0; i < this.#length; i++) items[i] = this.#items[(this.#first + i) & (this.#items.length - 1)]

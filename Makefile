@@ -8,10 +8,10 @@ RUN := scripts/dev/run.sh
 DEV := $(RUN) node --disable-warning=ExperimentalWarning src/programs/dev.ts
 VITEST := $(RUN) vitest run
 
-# Nodes to start; the cluster comes later, so 1 is the only count there is.
-NETSY_COUNT ?= 1
+# Nodes to start, 1 to 9; empty: as many as run now, or one.
+NETSY_COUNT ?=
 export NETSY_COUNT
-# make logs NAME=s3|netsy-1
+# make logs NAME=s3|netsy-1|netsy-2|…
 NAME ?=
 # Passed on by test, test-kill and bench: make test ARGS=test/core
 ARGS ?=
@@ -22,13 +22,13 @@ help: ## This list
 setup: ## Verify and install what is needed, and the pre-commit hook
 	@scripts/dev/setup.sh --verify
 
-start: ## Start dev-s3 and a node, wait until the node is ready (NETSY_DEBUG=true: verbose logs)
+start: ## Start dev-s3 and a node, or NETSY_COUNT=3 nodes, wait until they are ready (NETSY_DEBUG=true: verbose logs)
 	@$(DEV) start
 
 stop: ## Stop them; the data stays
 	@if [ -d temp/run ]; then $(DEV) stop; else echo "Nothing is running."; fi
 
-restart: ## Restart the node, dev-s3 stays up
+restart: ## Restart all nodes that run, dev-s3 stays up
 	@$(DEV) restart
 
 status: ## Processes, ports, health

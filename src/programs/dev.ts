@@ -1,20 +1,29 @@
 /**
- * The development environment behind `make start`, `stop`, `restart`, `status` and `logs`: dev-s3 and a node as
- * processes of their own that outlive this one. Runs in the clone's folder (scripts/dev/run.sh sees to it).
+ * The development environment behind `make start`, `stop`, `restart`, `status` and `logs`: dev-s3 and one node or
+ * several, as processes of their own that outlive this one. Runs in the clone's folder (scripts/dev/run.sh sees to it).
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
-import { logs, type Options, restart, start, status, stop } from "./dev/commands.ts"
+import { logs, type Options, restart, runningNodes, start, status, stop } from "./dev/commands.ts"
 import { DevError } from "./dev/processes.ts"
 
+/** Ports of higher nodes would run into others': 8080 + 10 · 36 is past 8443. */
+const countMax = 9
+
+/** `NETSY_COUNT`; without it as many nodes as run now, or one. */
+const countFrom = (text: string | undefined): number | undefined => {
+  if (text === undefined || text === "") return Math.max(1, ...runningNodes())
+  return /^[1-9]$/.test(text) ? Number(text) : undefined
+}
+
 const optionsFrom = (env: NodeJS.ProcessEnv): Options | DevError => {
-  const count = env["NETSY_COUNT"] ?? "1"
-  if (count !== "1") {
-    return new DevError({ message: `NETSY_COUNT=${count}: only one node can be started, clusters are not built yet` })
-  }
+  const text = env["NETSY_COUNT"]
+  const count = countFrom(text)
+  if (count === undefined)
+    return new DevError({ message: `NETSY_COUNT=${text}: 1 to ${countMax} nodes can be started` })
   return {
-    count: 1,
-    watch: env["NETSY_DEV_WATCH"] !== "0",
+    count,
+    watch: count === 1 && env["NETSY_DEV_WATCH"] !== "0",
     s3Args: (env["DEV_S3_ARGS"] ?? "").split(/\s+/).filter((word) => word !== "")
   }
 }
@@ -29,7 +38,7 @@ const main = Effect.gen(function* () {
   if (command === "status") return yield* status(options)
   if (command === "logs") return yield* logs(options, name)
   return yield* new DevError({
-    message: "usage: dev.ts start | stop [for-good] | restart | status | logs [s3|netsy-1]"
+    message: "usage: dev.ts start | stop [for-good] | restart | status | logs [s3|netsy-1|netsy-2|…]"
   })
 })
 

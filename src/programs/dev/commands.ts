@@ -33,12 +33,37 @@ const ready = (instance: Instance): Effect.Effect<void, DevError> =>
       waitUntilReady(instance, s3LimitMillis, (answer) => answer.status > 0)
     : waitUntilReady(instance, nodeLimitMillis, (answer) => answer.status === 200)
 
+/** Nodes wait for each other (a majority of the voters must be there), so they are started together. */
+const launchAll = Effect.fnUntraced(function* (all: ReadonlyArray<Instance>, freshLog: boolean) {
+  for (const node of all) {
+    yield* say(`==> ${node.name} (log ${node.logFile})`)
+    yield* launch(node, freshLog)
+  }
+  for (const node of all) yield* ready(node)
+})
+
+/** A node that was started alone and restarts by itself would do so in the middle of a cluster's tests. */
+const watchesAlone = (instance: Instance): boolean => {
+  const pid = pidOf(instance)
+  return pid !== undefined && instance.name !== "dev-s3" && workerOf(pid) !== pid
+}
+
+/** Numbers of nodes that have data here and are not asked for: they may be voters that the others wait for. */
+const leftOut = (count: number): ReadonlyArray<number> =>
+  existsSync("temp")
+    ? readdirSync("temp").flatMap((name) => {
+        const k = Number(/^data-(\d+)$/.exec(name)?.[1] ?? 0)
+        return k > count && pidOf(netsyNode(k, false)) === undefined ? [k] : []
+      })
+    : []
+
 export const start = Effect.fnUntraced(function* (options: Options) {
   const begin = yield* Clock.currentTimeMillis
   const s3 = devS3(options.s3Args)
-  const all = [s3, ...nodes(options)]
+  const wanted = nodes(options)
+  const all = [s3, ...wanted]
   // A watcher whose node crashed would wait for a change in src/ although it was, say, the configuration that was wrong.
-  const missing = all.filter(ended)
+  const missing = all.filter((one) => ended(one) || (options.count > 1 && watchesAlone(one)))
   for (const instance of missing) yield* halt(instance)
 
   if (missing.length > 0) {
@@ -52,46 +77,63 @@ export const start = Effect.fnUntraced(function* (options: Options) {
     yield* say("==> certificates")
     yield* script("scripts/dev/certs.sh", [String(options.count)], "the certificates could not be made")
   }
-  for (const instance of all) {
-    const pid = pidOf(instance)
-    if (pid !== undefined)
-      yield* say(`==> ${instance.name} runs already, with the settings of its start (pid ${workerOf(pid)})`)
-    else {
-      yield* say(`==> ${instance.name} (log ${instance.logFile})`)
-      yield* launch(instance, true)
-    }
-    yield* ready(instance)
+  for (const instance of all.filter((one) => !missing.includes(one))) {
+    yield* say(`==> ${instance.name} runs already, with the settings of its start (pid ${workerOf(pidOf(instance)!)})`)
   }
+  if (missing.includes(s3)) yield* launchAll([s3], true)
+  const others = leftOut(options.count)
+  if (others.length > 0) {
+    const names = others.map((k) => `dev-node-${k}`).join(", ")
+    yield* say(`    ${names} took part before: if this takes long, make start NETSY_COUNT=${Math.max(...others)}`)
+  }
+  yield* launchAll(
+    wanted.filter((node) => missing.includes(node)),
+    true
+  )
+  for (const instance of wanted) yield* ready(instance)
 
   const seconds = (((yield* Clock.currentTimeMillis) - begin) / 1000).toFixed(1)
+  const several = options.count > 1
   yield* say(
     [
       "",
       `Ready after ${seconds} s.`,
       `  dev-s3   http://127.0.0.1:${s3Port}, bucket ${bucket} in temp/dev-s3/`,
-      ...nodes(options).map((node) => `  ${node.name}  127.0.0.1: ${portsOf(node)}; TLS with temp/certs/`),
+      ...wanted.map((node) => `  ${node.name}  127.0.0.1: ${portsOf(node)}; TLS with temp/certs/`),
       ...(options.watch ? ["  The node restarts when a file in src/ changes (NETSY_DEV_WATCH=0 turns this off)."] : []),
+      ...(several ? ["  After a change in src/: make build restart restarts all nodes."] : []),
       "",
       "Try next:",
       "  scripts/etcdctl/etcdctl.sh put a 1",
       '  scripts/etcdctl/etcdctl.sh get "" --prefix',
+      ...(several
+        ? [`  scripts/etcdctl/etcdctl.sh --endpoints=${clientEndpoints(wanted)} endpoint status -w table`]
+        : []),
       "  curl http://127.0.0.1:8080/metrics",
-      "  make status | make logs NAME=netsy-1 | make restart | make stop (the data stays; make clean removes it)"
+      `  make status | make logs NAME=netsy-${options.count} | make restart | make stop (the data stays; make clean removes it)`
     ].join("\n")
   )
 })
 
+const clientEndpoints = (wanted: ReadonlyArray<Instance>): string =>
+  wanted.map(({ ports }) => `127.0.0.1:${ports.find(({ name }) => name === "client")!.port}`).join(",")
+
 const portsOf = (instance: Instance): string => instance.ports.map(({ name, port }) => `${name} ${port}`).join(", ")
 
+const numbered = (): ReadonlyArray<number> =>
+  (existsSync("temp/run") ? readdirSync("temp/run") : [])
+    .flatMap((file) => {
+      const match = /^netsy-(\d+)\.json$/.exec(file)
+      return match === null ? [] : [Number(match[1])]
+    })
+    .toSorted((a, b) => a - b)
+
+/** Numbers of the nodes that run. */
+export const runningNodes = (): ReadonlyArray<number> =>
+  numbered().filter((k) => pidOf(netsyNode(k, false)) !== undefined)
+
 /** Everything that has a pid file, nodes before the bucket they still write to. */
-const known = (): ReadonlyArray<Instance> => {
-  const files = existsSync("temp/run") ? readdirSync("temp/run") : []
-  const numbers = files.flatMap((file) => {
-    const match = /^netsy-(\d+)\.json$/.exec(file)
-    return match === null ? [] : [Number(match[1])]
-  })
-  return [...numbers.toSorted((a, b) => a - b).map((k) => netsyNode(k, false)), devS3([])]
-}
+const known = (): ReadonlyArray<Instance> => [...numbered().map((k) => netsyNode(k, false)), devS3([])]
 
 /** `forGood`: `make clean` removes the data next, so that nothing is said about it here. */
 export const stop = Effect.fnUntraced(function* (forGood: boolean) {
@@ -105,19 +147,16 @@ export const stop = Effect.fnUntraced(function* (forGood: boolean) {
 
 export const restart = Effect.fnUntraced(function* (options: Options) {
   if (pidOf(devS3([])) === undefined) return yield* start(options)
-  for (const node of nodes(options)) {
+  const all = nodes(options)
+  for (const node of all) {
     if (pidOf(node) !== undefined) yield* say(`==> stopping ${node.name}`)
     yield* halt(node)
-    yield* script(
-      "scripts/dev/check-ports.sh",
-      [String(options.count), ...node.ports.map(({ port }) => String(port))],
-      "free these ports first"
-    )
-    yield* say(`==> ${node.name} (log ${node.logFile})`)
-    yield* launch(node, false)
-    yield* ready(node)
-    yield* say(`${node.name} is ready.`)
   }
+  const ports = all.flatMap((node) => node.ports.map(({ port }) => String(port)))
+  yield* script("scripts/dev/check-ports.sh", [String(options.count), ...ports], "free these ports first")
+  yield* script("scripts/dev/certs.sh", [String(options.count)], "the certificates could not be made")
+  yield* launchAll(all, false)
+  yield* say(all.length === 1 ? `${all[0]!.name} is ready.` : `All ${all.length} nodes are ready.`)
 })
 
 export const status = Effect.fnUntraced(function* (options: Options) {
@@ -144,10 +183,20 @@ export const status = Effect.fnUntraced(function* (options: Options) {
 
 /** Follows the logs on a terminal; elsewhere prints their last lines, so that a pipe ends. */
 export const logs = Effect.fnUntraced(function* (options: Options, name: string | undefined) {
-  const all = [devS3([]), ...nodes(options)]
+  const written = existsSync("temp/logs") ? readdirSync("temp/logs") : []
+  const others = written.flatMap((file) => {
+    const k = Number(/^netsy-(\d+)\.log$/.exec(file)?.[1] ?? 0)
+    return k > options.count ? [netsyNode(k, false)] : []
+  })
+  const all = [devS3([]), ...nodes(options), ...others]
   const wanted = name === undefined ? all : all.filter((one) => one.name === (name === "s3" ? "dev-s3" : name))
   if (wanted.length === 0) {
-    return yield* new DevError({ message: `there is no log "${name}"; NAME is s3 or ${nodes(options)[0]!.name}` })
+    return yield* new DevError({
+      message: `there is no log "${name}"; NAME is s3, ${all
+        .slice(1)
+        .map((one) => one.name)
+        .join(", ")}`
+    })
   }
   const files = wanted.map((instance) => instance.logFile).filter((file) => existsSync(file))
   if (files.length === 0) return yield* new DevError({ message: "there are no logs yet: make start" })

@@ -16,7 +16,10 @@ export class ClusterView extends Context.Service<
     readonly node: (nodeId: string) => NodeInfo | undefined
     /** The Primary that the arbiter names, unless it has resigned. */
     readonly primary: () => NodeInfo | undefined
+    /** False until `settle`. */
     readonly isSelf: (name: NodeName) => boolean
+    /** Membership says once who this node is, before anything else is built on it. */
+    readonly settle: (self: NodeName) => void
     /** Told after each change, in the order of registration; returns how to stop. */
     readonly onChange: (listener: (state: ClusterState) => void) => () => void
     /** Somebody has reason to think that the Primary is gone (its stream broke): the Elector looks at once. Told to the Elector's heartbeats. */

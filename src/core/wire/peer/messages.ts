@@ -76,6 +76,8 @@ export interface NodeReport {
 
 export interface HeartbeatRequest {
   readonly report: NodeReport
+  /** Node id of a Primary that it has reason to think is gone (its stream broke); "": nobody. */
+  readonly suspects: string
 }
 
 export interface LeaveRequest {

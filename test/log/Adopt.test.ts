@@ -46,10 +46,10 @@ describe("which log stands", () => {
     assert.deepStrictEqual(run([], [1, 1, 2], 3), { kind: "restore" })
   })
 
-  it("stops rather than drop an entry that was committed", () => {
-    assert.throws(() => run([1, 1, 2], [1, 1, 3], 0, 1, 3), /committed entry would be dropped.*index 3/)
-    assert.throws(() => run([1, 1, 2], [1, 1, 3, 3], 3, 1, 3), /committed entry would be dropped/)
-    assert.throws(() => run([1, 1, 2, 2], [1, 3], 0, 4, 4), /committed entry would be dropped/)
+  it("says where rather than drop an entry that was committed", () => {
+    assert.deepStrictEqual(run([1, 1, 2], [1, 1, 3], 0, 1, 3), { kind: "conflict", index: 3 })
+    assert.deepStrictEqual(run([1, 1, 2], [1, 1, 3, 3], 3, 1, 3), { kind: "conflict", index: 3 })
+    assert.deepStrictEqual(run([1, 1, 2, 2], [1, 3], 0, 4, 4), { kind: "conflict", index: 3 })
   })
 
   it.effect.prop(

@@ -3,7 +3,6 @@
  * is higher in log order it is taken over from the first difference on, else the own log stands and the bucket lacks
  * what differs.
  */
-import { assert } from "../assert.ts"
 import { isHigher, type Position } from "./record.ts"
 
 export interface OwnLog {
@@ -27,8 +26,8 @@ export type Adoption =
   | { readonly kind: "append"; readonly common: number }
   /** The own log lacks the snapshot's end: everything is restored from the snapshot. */
   | { readonly kind: "restore" }
-
-const at = ({ index, term }: Position): string => `(${index}, term ${term})`
+  /** The bucket is higher and differs at this index or before it, which is committed here. */
+  | { readonly kind: "conflict"; readonly index: number }
 
 /**
  * If two logs hold the same (index, term) they agree up to there, so the common prefix is found by bisection. Yields the
@@ -46,10 +45,8 @@ export function* adopt(
     // Own log higher, but with no entry in common: nothing of it is known to be stored.
     if (!takeOver) return { kind: "own", common: 0 }
     // Behind a snapshot's end everything is the bucket's word; at `lowest` and before it the two logs must agree.
-    assert(
-      !bothReach ? own.commitIndex <= bucket.last.index : own.commitIndex < lowest,
-      `a committed entry would be dropped: local log ${at(own.last)}, committed up to ${own.commitIndex}, bucket ${at(bucket.last)}`
-    )
+    const agrees = bothReach ? own.commitIndex < lowest : own.commitIndex <= bucket.last.index
+    if (!agrees) return { kind: "conflict", index: bothReach ? lowest : bucket.last.index + 1 }
     return { kind: "restore" }
   }
   let low = lowest
@@ -60,9 +57,6 @@ export function* adopt(
     else high = middle - 1
   }
   if (!takeOver) return { kind: "own", common: low }
-  assert(
-    own.commitIndex <= low,
-    `a committed entry would be dropped: the bucket differs from the local log at index ${low + 1}`
-  )
+  if (own.commitIndex > low) return { kind: "conflict", index: low + 1 }
   return { kind: "append", common: low }
 }

@@ -3,7 +3,7 @@
  * promised away, and the entries above the commit index in memory. The disk serves requests in the order in which they
  * are made, so who appends through here needs no lock; one fiber at a time changes the log.
  */
-import { Effect } from "effect"
+import { Effect, Semaphore } from "effect"
 import { assert } from "../../core/assert.ts"
 import { type Entry, type Position, positionZero } from "../../core/log/record.ts"
 import { Deque } from "../../core/mvcc/deque.ts"
@@ -21,7 +21,9 @@ export class NodeLog {
   #commitIndex: number
   #storedIndex = 0
   #fenced: number
+  #fencedDurable: number
   #reigned: number
+  readonly #promising = Semaphore.makeUnsafe(1)
   /** Entries above the commit index, contiguous up to `last`. */
   readonly #pending = new Deque<Entry>()
 
@@ -32,7 +34,7 @@ export class NodeLog {
     this.#lastRevision = opened.lastRevision
     this.#firstIndex = opened.firstIndex
     this.#commitIndex = Math.max(opened.commitIndex, opened.firstIndex - 1)
-    this.#fenced = opened.promises.fenced
+    this.#fenced = this.#fencedDurable = opened.promises.fenced
     this.#reigned = opened.promises.reigned
   }
 
@@ -62,6 +64,10 @@ export class NodeLog {
   get fenced(): number {
     return this.#fenced
   }
+  /** `fenced` as it is on the disk: a receipt of a term leaves only after it. */
+  get fencedDurable(): number {
+    return this.#fencedDurable
+  }
   get reigned(): number {
     return this.#reigned
   }
@@ -73,9 +79,11 @@ export class NodeLog {
       this.#last = this.#durable = bounds.last
       this.#lastRevision = bounds.lastRevision
       this.#firstIndex = bounds.firstIndex
-      this.#commitIndex = Math.max(bounds.commitIndex, bounds.firstIndex - 1)
+      // Stored lazily: what is known here is never forgotten.
+      this.#commitIndex = Math.max(this.#commitIndex, bounds.commitIndex, bounds.firstIndex - 1)
+      assert(this.#commitIndex <= bounds.last.index, `the log ends at ${bounds.last.index}, below what is committed`)
       this.#pending.clear()
-      for (let from = this.#commitIndex + 1; from <= this.#last.index; ) {
+      for (let from = this.#commitIndex + 1; from <= this.#last.index;) {
         const page = yield* this.#local.entries(from, pageEntries, pageBytes)
         assert(page.length > 0, `the log ends at ${this.#last.index} but entry ${from} cannot be read`)
         for (const entry of page) this.#pending.push(entry)
@@ -86,7 +94,7 @@ export class NodeLog {
 
   /** Appends behind the last one; on the disk when it succeeds. Takes effect here at once. */
   append(entries: ReadonlyArray<Entry>): Effect.Effect<void, LocalStoreFailed> {
-    this.took(entries)
+    for (const entry of entries) this.took(entry)
     const last = this.#last
     return Effect.andThen(
       this.#local.append(entries, this.#commitIndex),
@@ -94,15 +102,13 @@ export class NodeLog {
     )
   }
 
-  /** For a Primary, whose entries are at head before they are handed to the disk: they are the log's now. */
-  took(entries: ReadonlyArray<Entry>): void {
-    for (const entry of entries) {
-      assert(entry.index === this.#last.index + 1, `entry ${entry.index} does not follow ${this.#last.index}`)
-      assert(entry.term >= this.#last.term, `entry ${entry.index} has a lower term than the one before it`)
-      this.#pending.push(entry)
-      this.#last = { index: entry.index, term: entry.term }
-      this.#lastRevision = entry.revision
-    }
+  /** For a Primary, whose entries are at head before they are handed to the disk: it is the log's now. */
+  took(entry: Entry): void {
+    assert(entry.index === this.#last.index + 1, `entry ${entry.index} does not follow ${this.#last.index}`)
+    assert(entry.term >= this.#last.term, `entry ${entry.index} has a lower term than the one before it`)
+    this.#pending.push(entry)
+    this.#last = { index: entry.index, term: entry.term }
+    this.#lastRevision = entry.revision
   }
 
   /** Hands entries to the disk that `took` was told of before, in order. */
@@ -123,10 +129,24 @@ export class NodeLog {
   truncateFrom(index: number): Effect.Effect<void, LocalStoreFailed> {
     return Effect.gen({ self: this }, function* () {
       assert(index > this.#commitIndex, `entry ${index} is committed (up to ${this.#commitIndex}) and is not dropped`)
+      const term = yield* this.termAt(index - 1)
+      assert(term !== undefined, `entry ${index - 1} is not in the log, what follows it is not dropped`)
+      // From here on nobody is told that this node has them: a fence may be answered before the disk has answered.
+      if (this.#durable.index >= index) this.#durable = { index: index - 1, term }
       yield* this.#local.truncateFrom(index)
       yield* this.load
     })
   }
+
+  /** Drops everything, known commits too: before a restore, which ends with `load`. */
+  readonly clear: Effect.Effect<void, LocalStoreFailed> = Effect.suspend(() => {
+    this.#last = this.#durable = positionZero
+    this.#lastRevision = 0
+    this.#firstIndex = 1
+    this.#commitIndex = 0
+    this.#pending.clear()
+    return this.#local.clear
+  })
 
   /** Term of the entry at the index; undefined where this log does not hold it. */
   termAt(index: number): Effect.Effect<number | undefined, LocalStoreFailed> {
@@ -167,6 +187,17 @@ export class NodeLog {
     assert(promises.fenced >= this.#fenced && promises.reigned >= this.#reigned, "a promise goes back")
     this.#fenced = promises.fenced
     this.#reigned = promises.reigned
-    return this.#local.promise(promises)
+    // One at a time, with what is promised by then: a fence and an election may come at the same time.
+    return this.#promising.withPermits(1)(
+      Effect.suspend(() => {
+        const now = { fenced: this.#fenced, reigned: this.#reigned }
+        return Effect.andThen(
+          this.#local.promise(now),
+          Effect.sync(() => {
+            this.#fencedDurable = now.fenced
+          })
+        )
+      })
+    )
   }
 }

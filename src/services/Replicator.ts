@@ -31,7 +31,10 @@ export interface Waiter {
  * What is replicated. Synchronous calls come in log order. *Head* differs from *committed* on a Primary only.
  */
 export interface StateMachine {
-  /** Reads log and history from `LocalStore` up to the index, which is committed; drops whatever was there before. */
+  /**
+   * Reads log and history from `LocalStore` up to the index, which is committed; what was there before is served until
+   * that is done and then dropped. Called at start and whenever the log was replaced by what the bucket has.
+   */
   readonly load: (upToIndex: number) => Effect.Effect<void, LocalStoreFailed>
   /** Compaction revision of the committed state, for headers of chunks; 0: none. */
   readonly floor: () => number
@@ -42,8 +45,11 @@ export interface StateMachine {
   readonly adopt: (entries: ReadonlyArray<Entry>) => void
   /** Primary: entries at head (appended or adopted) are committed. */
   readonly committed: (entries: ReadonlyArray<Entry>) => void
-  /** Primary: the no-op is committed, the node accepts writes: leases start at full TTL, snapshots and expiry begin. */
-  readonly active: (begun: TakenOver) => void
+  /**
+   * Primary: the no-op is committed, the node accepts writes: leases start at full TTL, snapshots and expiry begin.
+   * Nothing is deleted in the bucket while the node may not acknowledge (design 6.3).
+   */
+  readonly active: (begun: TakenOver, mayAcknowledge: () => boolean) => void
   /** No longer Primary: head falls back to what is committed; leases, snapshots and automatic compaction rest. */
   readonly deposed: () => void
   /** Everything up to this index is known to be in the bucket (ascending): what the bucket has may be dropped from the disk. */

@@ -32,6 +32,8 @@ export interface SnapshotBegin {
   readonly last: { readonly index: number; readonly bytes: number; readonly atMillis: number } | undefined
   /** Bytes of the chunks behind it. */
   readonly chunkBytes: number
+  /** Asked before each deletion: a Primary that may not acknowledge deletes nothing (design 6.3). */
+  readonly mayDelete: () => boolean
 }
 
 export class Snapshotter extends Context.Service<
@@ -39,10 +41,12 @@ export class Snapshotter extends Context.Service<
   {
     /** From now on this node is Active. */
     readonly begin: (options: SnapshotBegin) => void
-    /** A batch was committed up to `index`; `bytes` of records. Synchronous, cheap. */
+    /** It is no longer: a snapshot under way is given up, nothing more is deleted. */
+    readonly rest: () => void
+    /** Active: a batch was committed up to `index`; `bytes` of records. Synchronous, cheap. */
     readonly committed: (index: number, bytes: number) => void
     /**
-     * The node stops and nothing more is committed: takes one, within a limit of time, when the next start would have many
+     * The node stops as Active and nothing more is committed: takes one, within a limit of time, when the next start would have many
      * chunks to read. Never fails: what could not be taken is in the chunks.
      */
     readonly takeAtStop: Effect.Effect<void>

@@ -1,8 +1,9 @@
 /**
- * `Membership` over the bucket. A registration is kept on a clean stop (Netsy 1.x deletes it): the start counter in it
- * is what unmasks a disk that was put back to an older state, and its deletion declares a node dead.
+ * `Membership` over the bucket. The layer is built when this node is registered, however long the bucket takes to answer;
+ * meanwhile the status says so. A registration is kept on a clean stop (Netsy 1.x deletes it): the start counter in it is
+ * what unmasks a disk that was put back to an older state, and its deletion declares a node dead.
  */
-import { Effect, Layer, Random } from "effect"
+import { Clock, Effect, Layer, Random, Schedule } from "effect"
 import type { NodeName } from "../core/election/arbiter.ts"
 import {
   decodeMembers,
@@ -17,178 +18,200 @@ import {
   withMembers
 } from "../core/election/registry.ts"
 import type { Member } from "../core/wire/codec/cluster.ts"
-import { LocalStore } from "../services/LocalStore.ts"
+import { ClusterView } from "../services/ClusterView.ts"
+import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
-import { Membership, MembershipInvalid } from "../services/Membership.ts"
+import { Membership, MembershipInvalid, type RegisteredNode } from "../services/Membership.ts"
+import { Metrics } from "../services/Metrics.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
-import { type Condition, ObjectStore, Unavailable } from "../services/ObjectStore.ts"
+import { type Denied, ObjectStore, Unavailable } from "../services/ObjectStore.ts"
 import { Settings } from "../services/Settings.ts"
+import { makeLoadingStage } from "./internal/loadingStage.ts"
+import { advertisedUrls } from "./membership/advertisedUrls.ts"
+import { conditionalUpdate } from "./membership/conditionalUpdate.ts"
 
-/** A conditional write that lost is tried again with what is there now; more losses than this mean a quarrel. */
-const casAttemptsMax = 20
+/** Between two attempts to register while the bucket does not answer. */
+const retryMillis = 500
 
-export const layer: Layer.Layer<Membership, never, ObjectStore | LocalStore | Settings | NodeStatus | Log> =
-  Layer.effect(
-    Membership,
-    Effect.gen(function* () {
-      const store = yield* ObjectStore
-      const local = yield* LocalStore
-      const settings = yield* Settings
-      const status = yield* NodeStatus
-      const log = yield* Log
-      const { etcd } = settings
-      const scheme = settings.tls === undefined ? "http" : "https"
-      /** As the flags of etcd say it; a registration holds one address without its scheme. */
-      const advertised = (urls: ReadonlyArray<string> | undefined, address: string, own: boolean) => {
-        if (own && urls !== undefined) return urls
-        return [`${urls?.[0]?.startsWith("https:") === true ? "https" : scheme}://${address}`]
+export const layer: Layer.Layer<
+  Membership,
+  MembershipInvalid | LocalStoreFailed | Denied,
+  ObjectStore | LocalStore | ClusterView | Settings | NodeStatus | Metrics | Log
+> = Layer.effect(
+  Membership,
+  Effect.gen(function* () {
+    const store = yield* ObjectStore
+    const local = yield* LocalStore
+    const view = yield* ClusterView
+    const settings = yield* Settings
+    const status = yield* NodeStatus
+    const log = yield* Log
+    const stage = makeLoadingStage(log, yield* Metrics, yield* Clock.Clock)
+    const update = conditionalUpdate(store, log)
+    const run = (yield* Random.nextIntBetween(0, 2 ** 52)).toString(16)
+
+    let incarnation = local.opened.incarnation
+    let starts = local.opened.starts
+
+    const registrationAt = (
+      key: string,
+      body: Uint8Array | undefined
+    ): Effect.Effect<Registration | undefined, MembershipInvalid> => {
+      const found = body === undefined ? undefined : decodeRegistration(body)
+      return typeof found === "string"
+        ? Effect.fail(new MembershipInvalid({ key, reason: found }))
+        : Effect.succeed(found)
+    }
+
+    /** Undefined: there is none yet. */
+    const membersAt = (body: Uint8Array | undefined): Effect.Effect<Members | undefined, MembershipInvalid> => {
+      const invalid = (reason: string) => Effect.fail(new MembershipInvalid({ key: membersKey, reason }))
+      const found = body === undefined ? undefined : decodeMembers(body)
+      if (typeof found === "string") return invalid(found)
+      if (found === undefined || found.clusterId === "" || found.clusterId === settings.clusterId) {
+        return Effect.succeed(found)
       }
+      return invalid(
+        `the bucket belongs to cluster ${JSON.stringify(found.clusterId)}, this node is configured for cluster_id ${JSON.stringify(
+          settings.clusterId
+        )}`
+      )
+    }
 
-      let incarnation = local.opened.incarnation
-      let starts = local.opened.starts
-      const run = (yield* Random.nextIntBetween(0, 2 ** 52)).toString(16)
-      let members: Members = { clusterId: settings.clusterId, members: new Map() }
-      const registrations = new Map<string, Registration>()
+    const bodyOf = (key: string) =>
+      store.get(key).pipe(
+        Effect.map((object): Uint8Array | undefined => object.body),
+        Effect.catchTag("NotFound", () => Effect.succeed(undefined))
+      )
 
-      const read = (key: string) =>
-        store.get(key).pipe(
-          Effect.map((object) => ({ body: object.body, condition: { ifMatch: object.etag } as Condition })),
-          Effect.catchTag("NotFound", () =>
-            Effect.succeed({ body: undefined, condition: { ifAbsent: true } as Condition })
-          )
-        )
+    /** Before anything is written: a bucket of another cluster is left as it is. */
+    const checkCluster = Effect.gen(function* () {
+      const members = yield* membersAt(yield* bodyOf(membersKey))
+      const memberId = members?.members.get(settings.nodeId)
+      if (memberId !== undefined) status.setMember(memberId)
+    })
 
-      /** Read, change, write with a condition; again when somebody else was faster or the outcome is unknown. */
-      const update = <A, E>(
-        key: string,
-        change: (body: Uint8Array | undefined) => Effect.Effect<{ write: Uint8Array | undefined; value: A }, E>
-      ) =>
+    const register = Effect.gen(function* () {
+      yield* checkCluster
+      const key = nodeKey(settings.nodeId)
+      const before = yield* update(key, (body) =>
         Effect.gen(function* () {
-          for (let attempt = 1; attempt <= casAttemptsMax; attempt++) {
-            const found = yield* read(key)
-            const { write, value } = yield* change(found.body)
-            if (write === undefined) return value
-            const landed = yield* store.put(key, write, found.condition).pipe(
-              Effect.as(true),
-              Effect.catchTag(["PreconditionFailed", "Conflict", "Unavailable"], (error) =>
-                Effect.sync(() => {
-                  log.warn("conditional_write_retried", { key, attempt, error: error.message })
-                  return false
-                })
-              )
-            )
-            if (landed) return value
-            yield* Effect.sleep(Math.min(1_000, 25 * 2 ** attempt))
+          const found = yield* registrationAt(key, body)
+          // Ours: an attempt before this one has landed although its answer was lost.
+          if (found?.run === run) return { write: undefined, value: undefined }
+          if (isOlderDisk(found, incarnation, starts)) {
+            const registered = found?.starts ?? 0
+            const old = { incarnation, starts }
+            incarnation = yield* local.newIncarnation
+            starts = 1
+            log.warn("older_disk_found", { key, ...old, registered_starts: registered, new_incarnation: incarnation })
           }
-          return yield* new Unavailable({
-            operation: "PUT",
-            key,
-            reason: `lost ${casAttemptsMax} conditional writes in a row`
-          })
+          const own: Registration = {
+            nodeId: settings.nodeId,
+            clientAddress: settings.advertise.client,
+            peerAddress: settings.advertise.peer,
+            incarnation,
+            starts,
+            run
+          }
+          return { write: encodeRegistration(own), value: found }
         })
+      )
+      if (before !== undefined && before.clientAddress !== settings.advertise.client) {
+        log.warn("node_address_changed", {
+          target_node_id: settings.nodeId,
+          from: before.clientAddress,
+          to: settings.advertise.client
+        })
+      }
+    })
 
-      const register = Effect.gen(function* () {
-        const key = nodeKey(settings.nodeId)
-        const before = yield* update(key, (body) =>
-          Effect.gen(function* () {
-            const found = body === undefined ? undefined : decodeRegistration(body)
-            if (typeof found === "string") return yield* new MembershipInvalid({ key, reason: found })
-            // Ours: an attempt before this one has landed although its answer was lost.
-            if (found?.run === run) return { write: undefined, value: undefined }
-            if (isOlderDisk(found, incarnation, local.opened.starts)) {
-              incarnation = yield* local.newIncarnation
-              starts = 1
-              log.warn("older_disk_found", {
-                key,
-                starts: local.opened.starts,
-                registered_starts: found?.starts ?? 0,
-                incarnation
-              })
-            }
-            const own: Registration = {
-              nodeId: settings.nodeId,
-              clientAddress: settings.advertise.client,
-              peerAddress: settings.advertise.peer,
-              incarnation,
-              starts,
-              run
-            }
-            registrations.set(settings.nodeId, own)
-            return { write: encodeRegistration(own), value: found }
-          })
-        )
-        if (before !== undefined && before.clientAddress !== settings.advertise.client) {
-          log.warn("node_address_changed", {
-            target_node_id: settings.nodeId,
-            from: before.clientAddress,
-            to: settings.advertise.client
-          })
+    const whileUnreachable = (error: unknown) =>
+      Effect.sync(() => {
+        if (error instanceof Unavailable) {
+          status.setWaiting({ what: `the bucket: ${error.message}`, until: undefined })
         }
       })
 
-      const listNodeIds = Effect.gen(function* () {
-        const keys: Array<string> = []
-        let after: string | undefined
-        do {
-          const page = yield* store.list({ prefix: "nodes/", ...(after === undefined ? {} : { after }) })
-          for (const object of page.objects) if (object.key.endsWith(".json")) keys.push(object.key)
-          after = page.next
-        } while (after !== undefined)
-        for (const key of keys) {
-          const object = yield* store.get(key).pipe(Effect.catchTag("NotFound", () => Effect.succeed(undefined)))
-          const registration = object === undefined ? "gone" : decodeRegistration(object.body)
-          if (typeof registration === "string") log.warn("registration_skipped", { key, reason: registration })
-          else registrations.set(registration.nodeId, registration)
-        }
-        return [...registrations.keys()].sort()
-      })
+    yield* stage(
+      "registration",
+      register.pipe(
+        Effect.tapError(whileUnreachable),
+        Effect.retry({ while: (error) => error instanceof Unavailable, schedule: Schedule.spaced(retryMillis) })
+      )
+    )
+    status.setWaiting(undefined)
+    const self: NodeName = { nodeId: settings.nodeId, incarnation }
+    view.settle(self)
+    log.info("node_registered", { target_node_id: self.nodeId, incarnation, starts, trigger: "startup" })
 
-      const allocate = Effect.gen(function* () {
-        const nodeIds = yield* listNodeIds
-        members = yield* update(membersKey, (body) =>
-          Effect.gen(function* () {
-            const found =
-              body === undefined
-                ? { clusterId: settings.clusterId, members: new Map<string, bigint>() }
-                : decodeMembers(body)
-            if (typeof found === "string") return yield* new MembershipInvalid({ key: membersKey, reason: found })
-            if (found.clusterId !== "" && found.clusterId !== settings.clusterId) {
-              return yield* new MembershipInvalid({
-                key: membersKey,
-                reason: `the bucket belongs to cluster ${JSON.stringify(found.clusterId)}, this node is configured for cluster_id ${JSON.stringify(
-                  settings.clusterId
-                )}`
-              })
-            }
-            const next = withMembers(found, nodeIds)
-            return { write: body !== undefined && next === found ? undefined : encodeMembers(next), value: next }
+    const read = (nodeId: string) =>
+      Effect.flatMap(bodyOf(nodeKey(nodeId)), (body) => registrationAt(nodeKey(nodeId), body))
+
+    /** Ids are never given twice and never taken back, so what was read once holds. */
+    const known = new Map<string, bigint>()
+    const allocateAll = (nodeIds: ReadonlyArray<string>) =>
+      Effect.gen(function* () {
+        if (nodeIds.every((nodeId) => known.has(nodeId))) return
+        const { members } = yield* update(membersKey, (body) =>
+          Effect.map(membersAt(body), (found) => {
+            const next = withMembers(found ?? { clusterId: settings.clusterId, members: new Map() }, nodeIds)
+            return { write: next === found ? undefined : encodeMembers(next), value: next }
           })
         )
-        const memberId = members.members.get(settings.nodeId)!
-        status.setMember(memberId)
-        log.info("node_registered", { target_node_id: settings.nodeId, member_id: memberId, trigger: "startup" })
-        return memberId
+        for (const [nodeId, memberId] of members) known.set(nodeId, memberId)
       })
 
-      return Membership.of({
-        self: (): NodeName => ({ nodeId: settings.nodeId, incarnation }),
-        register,
-        allocate,
-        members: (): ReadonlyArray<Member> =>
-          [...members.members]
-            .filter(([nodeId]) => registrations.has(nodeId))
-            .map(([nodeId, id]) => {
-              const { clientAddress, peerAddress } = registrations.get(nodeId)!
-              const own = nodeId === settings.nodeId
-              return {
-                id,
-                name: own ? (etcd?.memberName ?? nodeId) : nodeId,
-                peerUrls: advertised(etcd?.advertisePeerUrls, peerAddress, own),
-                clientUrls: advertised(etcd?.advertiseClientUrls, clientAddress, own),
-                isLearner: false
-              }
-            })
-            .sort((a, b) => (a.id < b.id ? -1 : 1))
+    const registeredKeys = Effect.gen(function* () {
+      const keys: Array<string> = []
+      let after: string | undefined
+      do {
+        const page = yield* store.list({ prefix: "nodes/", ...(after === undefined ? {} : { after }) })
+        for (const object of page.objects) if (object.key.endsWith(".json")) keys.push(object.key)
+        after = page.next
+      } while (after !== undefined)
+      return keys
+    })
+
+    const readAll = Effect.gen(function* () {
+      const registrations = new Map<string, Registration>()
+      for (const key of yield* registeredKeys) {
+        const body = yield* bodyOf(key)
+        const registration = body === undefined ? "deleted meanwhile" : decodeRegistration(body)
+        if (typeof registration === "string") log.warn("registration_skipped", { key, reason: registration })
+        else if (key !== nodeKey(registration.nodeId)) {
+          log.warn("registration_skipped", { key, reason: `it is of ${JSON.stringify(registration.nodeId)}` })
+        } else registrations.set(registration.nodeId, registration)
+      }
+      yield* allocateAll([...registrations.keys()].sort())
+      return [...registrations.values()].map((registration): RegisteredNode => {
+        return { registration, memberId: known.get(registration.nodeId)! }
       })
     })
-  )
+
+    const urls = advertisedUrls(settings)
+
+    return Membership.of({
+      self: () => self,
+      members: (): ReadonlyArray<Member> =>
+        view
+          .current()
+          .nodes.map(({ name, memberId, peerAddress, clientAddress }) => {
+            const own = name.nodeId === self.nodeId
+            return {
+              id: memberId,
+              name: own ? (settings.etcd?.memberName ?? name.nodeId) : name.nodeId,
+              peerUrls: urls.peer(peerAddress, own),
+              clientUrls: urls.client(clientAddress, own),
+              isLearner: false
+            }
+          })
+          .sort((a, b) => (a.id < b.id ? -1 : 1)),
+      readAll,
+      read,
+      lookUp: read,
+      allocate: (nodeId) => Effect.map(allocateAll([nodeId]), () => known.get(nodeId)!),
+      deregister: (nodeId) => store.delete(nodeKey(nodeId))
+    })
+  })
+)

@@ -1,6 +1,6 @@
 /**
  * `Takeover` over the bucket's history. Order matters: read the bucket after the arbiter was won, settle which log
- * stands, append the no-op, load the state machine, upload, commit.
+ * stands, append the no-op, upload. What is committed of it is decided by whoever reigns.
  */
 import { Clock, Effect, Layer, Schedule, Stream } from "effect"
 import { adopt } from "../core/log/adopt.ts"
@@ -9,32 +9,30 @@ import { type Entry, type LogRecord, positionZero, type Timestamp } from "../cor
 import { ChunkBuffer } from "../services/ChunkBuffer.ts"
 import { History, HistoryBroken, type BucketHistory } from "../services/History.ts"
 import { makeLoadingStage } from "./internal/loadingStage.ts"
-import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
+import { type Bounds, LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { Metrics } from "../services/Metrics.ts"
 import { Log } from "../services/Log.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import { Unavailable } from "../services/ObjectStore.ts"
-import { Deposed, Reign } from "../services/Reign.ts"
+import { Deposed, type Hold } from "../services/Reign.ts"
 import { Settings } from "../services/Settings.ts"
 import { Takeover } from "../services/Takeover.ts"
 
 const chunkEntriesMax = 1_024
 const chunkBytesMax = 1024 * 1024
 const importPageRecords = 1_000
-const leasePollMillis = 10
 const retryMillis = 500
 
 export const layer: Layer.Layer<
   Takeover,
   never,
-  History | LocalStore | ChunkBuffer | Reign | Settings | NodeStatus | Log | Metrics
+  History | LocalStore | ChunkBuffer | Settings | NodeStatus | Log | Metrics
 > = Layer.effect(
   Takeover,
   Effect.gen(function* () {
     const history = yield* History
     const local = yield* LocalStore
     const chunks = yield* ChunkBuffer
-    const reign = yield* Reign
     const settings = yield* Settings
     const status = yield* NodeStatus
     const log = yield* Log
@@ -60,11 +58,10 @@ export const layer: Layer.Layer<
         Effect.retry({ while: (error) => error instanceof Unavailable, schedule: Schedule.spaced(retryMillis) })
       )
 
-    const settle = (found: BucketHistory) =>
+    const settle = (found: BucketHistory, own: Bounds, commitIndex: number) =>
       Effect.gen(function* () {
-        const own = local.opened
         const questions = adopt(
-          { last: own.last, firstIndex: own.firstIndex, commitIndex: own.commitIndex },
+          { last: own.last, firstIndex: own.firstIndex, commitIndex: Math.max(commitIndex, own.commitIndex) },
           { last: found.last, base: found.snapshot?.last ?? positionZero },
           found.termAt
         )
@@ -137,6 +134,7 @@ export const layer: Layer.Layer<
       from: number,
       head: Entry,
       term: number,
+      floor: number,
       prevTermOf: (index: number) => Effect.Effect<number, LocalStoreFailed>,
       taken: Set<number>
     ) =>
@@ -161,13 +159,13 @@ export const layer: Layer.Layer<
               yield* local.append([last], 0)
               continue
             }
-            if ((yield* storeChunk(longer, term, next, prevTermOf)) === "stored")
+            if ((yield* storeChunk(longer, term, next, floor, prevTermOf)) === "stored")
               next = longer[longer.length - 1]!.index + 1
             else taken.add(longer[longer.length - 1]!.index)
             continue
           }
           const entries = end === page.length ? page : page.slice(0, end)
-          if ((yield* storeChunk(entries, term, next, prevTermOf)) === "stored")
+          if ((yield* storeChunk(entries, term, next, floor, prevTermOf)) === "stored")
             next = entries[entries.length - 1]!.index + 1
           else taken.add(entries[entries.length - 1]!.index)
         }
@@ -178,11 +176,12 @@ export const layer: Layer.Layer<
       entries: ReadonlyArray<Entry>,
       term: number,
       first: number,
+      floor: number,
       prevTermOf: (index: number) => Effect.Effect<number, LocalStoreFailed>
     ) =>
       Effect.gen(function* () {
         const prevTerm = first === 1 ? 0 : yield* prevTermOf(first - 1)
-        return yield* chunks.store({ entries, prevTerm, term, stored: first - 1, floor: local.opened.floor })
+        return yield* chunks.store({ entries, prevTerm, term, stored: first - 1, floor })
       })
 
     const entriesUntilFree = (from: number, last: number, taken: ReadonlySet<number>) =>
@@ -200,8 +199,9 @@ export const layer: Layer.Layer<
       })
 
     /** Reads the bucket and settles which log stands; the local one is then as it will be. */
-    const backfill = (term: number) =>
+    const backfill = (term: number, commitIndex: number) =>
       Effect.gen(function* () {
+        const own = yield* local.bounds
         status.setWaiting({ what: "the bucket's history to be read", until: undefined })
         const found = yield* untilReachable(history.read)
         for (const skipped of found.skippedTips) {
@@ -215,21 +215,21 @@ export const layer: Layer.Layer<
         if (found.highestTerm > term) {
           return yield* new Deposed({ term, by: `the bucket holds entries of term ${found.highestTerm}` })
         }
-        const verdict = yield* settle(found)
+        const verdict = yield* settle(found, own, commitIndex)
         let stored: number
-        let head = { index: local.opened.last.index, term: local.opened.last.term, revision: local.opened.lastRevision }
+        let head = { index: own.last.index, term: own.last.term, revision: own.lastRevision }
         if (verdict.kind === "own") {
           stored = verdict.common
-          if (local.opened.firstIndex > stored + 1) {
+          if (own.firstIndex > stored + 1) {
             return yield* new HistoryBroken({
               key: "chunks/",
-              reason: `the bucket ends at index ${stored}, and the local log, which is newer, begins at index ${local.opened.firstIndex}: entries between them are missing`
+              reason: `the bucket ends at index ${stored}, and the local log, which is newer, begins at index ${own.firstIndex}: entries between them are missing`
             })
           }
         } else {
           if (verdict.kind === "restore") yield* restore(found)
           else {
-            if (verdict.common < local.opened.last.index) yield* local.truncateFrom(verdict.common + 1)
+            if (verdict.common < own.last.index) yield* local.truncateFrom(verdict.common + 1)
             yield* appendAfter(found, verdict.common)
           }
           stored = found.last.index
@@ -242,15 +242,15 @@ export const layer: Layer.Layer<
           last_index: head.index,
           bucket_index: found.last.index
         })
-        return { found, stored, head }
+        return { found, stored, head, floor: Math.max(own.floor, found.snapshot?.floor ?? 0), verdict: verdict.kind }
       })
 
-    const run = (options: { readonly term: number; readonly load: Effect.Effect<void, LocalStoreFailed> }) =>
+    const run = (hold: Hold, commitIndex: number) =>
       Effect.gen(function* () {
-        const { term } = options
+        const { term } = hold
         const startedAt = clock.currentTimeMillisUnsafe()
         log.info("primary_preflight_stage_started", { stage: "preflight", term })
-        const { found, head, stored } = yield* stage("backfill", backfill(term))
+        const { floor, found, head, stored, verdict } = yield* stage("backfill", backfill(term, commitIndex))
         const imported = yield* importRows(head, term)
         if (local.opened.imported !== undefined) yield* local.importDone
         const facts = { term, leaderId: settings.nodeId, createdAt: createdAt() }
@@ -259,12 +259,9 @@ export const layer: Layer.Layer<
             ? firstEntry(facts)
             : noopEntry({ ...facts, index: imported.index + 1, revision: imported.revision })
         yield* local.append([noop], 0)
-        yield* options.load
         status.setWaiting({ what: "the bucket to take what it lacks", until: undefined })
         const prevTermOf = (index: number) => Effect.map(local.termAt(index), (t) => t ?? found.termAt(index) ?? 0)
-        const last = yield* upload(stored + 1, noop, term, prevTermOf, new Set(found.takenKeys))
-        status.setWaiting({ what: "the lease, to commit this term's first entry", until: undefined })
-        while (!reign.mayAcknowledge()) yield* Effect.sleep(leasePollMillis)
+        const last = yield* upload(stored + 1, noop, term, floor, prevTermOf, new Set(found.takenKeys))
         status.setWaiting(undefined)
         log.info("primary_preflight_stage_completed", {
           stage: "preflight",
@@ -276,14 +273,15 @@ export const layer: Layer.Layer<
         return {
           head: { index: last.index, term: last.term },
           revision: last.revision,
-          floor: Math.max(local.opened.floor, snapshot?.floor ?? 0),
+          floor,
           snapshot:
             snapshot === undefined
               ? undefined
               : { index: snapshot.last.index, bytes: snapshot.size, atMillis: snapshot.lastModified },
-          chunkBytes: found.chunkBytes
+          chunkBytes: found.chunkBytes,
+          restored: verdict === "restore" ? { index: snapshot?.last.index ?? 0 } : undefined
         }
-      }).pipe(Effect.raceFirst(reign.over))
+      }).pipe(Effect.raceFirst(hold.over))
 
     return Takeover.of({ run })
   })

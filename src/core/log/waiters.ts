@@ -60,6 +60,19 @@ export class WaiterQueue {
     return expired
   }
 
+  /** Everybody who waits, in order; nobody does any more. */
+  takeAll(): ReadonlyArray<Waiting> {
+    const waiting: Array<Waiting> = []
+    for (let i = this.#head; i < this.#slots.length; i++) {
+      const { waiter } = this.#slots[i]!
+      if (waiter !== undefined) waiting.push(waiter)
+    }
+    this.#slots = []
+    this.#head = 0
+    this.#live = 0
+    return waiting
+  }
+
   failAll(error: EtcdError): void {
     for (let i = this.#head; i < this.#slots.length; i++) this.tell(this.#slots[i]!, error)
     this.#slots = []

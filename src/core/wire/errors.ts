@@ -74,7 +74,11 @@ export const errors = {
   leaderChanged: etcdError(Code.Unavailable, "etcdserver: leader changed"),
   serverStopped: etcdError(Code.Unavailable, "etcdserver: server stopped"),
   requestTimedOut: etcdError(Code.Unavailable, "etcdserver: request timed out"),
+  leaderTransferTimedOut: etcdError(Code.Unavailable, "etcdserver: request timed out, leader transfer took too long"),
+  unhealthy: etcdError(Code.Unavailable, "etcdserver: unhealthy cluster"),
   watchCanceled: etcdError(Code.Canceled, "etcdserver: watch canceled"),
+  /** Its caller has gone: nobody reads the answer. */
+  requestCanceled: etcdError(Code.Canceled, "etcdserver: request canceled"),
   notLeader: etcdError(Code.FailedPrecondition, "etcdserver: not leader"),
   corrupt: etcdError(Code.DataLoss, "etcdserver: corrupt cluster"),
   invalidAuthToken: etcdError(Code.Unauthenticated, "etcdserver: invalid auth token")

@@ -1,0 +1,357 @@
+/**
+ * `Replicator` in a cluster: takes the part that the arbiter gives this node. Named in a term that it has not reigned in,
+ * it reigns (`replicator/primary.ts`); otherwise it follows whoever is named (`replicator/replica.ts`).
+ *
+ * Closing: as Primary drain, resign, and let another node follow; as Replica ask to be taken out of the voters.
+ */
+import { Clock, Deferred, Effect, Layer, Option } from "effect"
+import { sameNode, showNode } from "../core/election/arbiter.ts"
+import { errors } from "../core/wire/errors.ts"
+import type { ClusterState, NodeInfo } from "../core/wire/peer/messages.ts"
+import { ChunkBuffer } from "../services/ChunkBuffer.ts"
+import { ClusterView } from "../services/ClusterView.ts"
+import { History } from "../services/History.ts"
+import { LocalStore } from "../services/LocalStore.ts"
+import { Log } from "../services/Log.ts"
+import { Membership } from "../services/Membership.ts"
+import { Metrics } from "../services/Metrics.ts"
+import { type LogReport, NodeReports } from "../services/NodeReports.ts"
+import { NodeStatus, type PrimaryState } from "../services/NodeStatus.ts"
+import { ObjectStore } from "../services/ObjectStore.ts"
+import { PeerNetwork } from "../services/PeerNetwork.ts"
+import { Reign, type Won } from "../services/Reign.ts"
+import { Replicator, type StateMachine, type Waiter } from "../services/Replicator.ts"
+import { Settings } from "../services/Settings.ts"
+import { Supervisor } from "../services/Supervisor.ts"
+import { Takeover } from "../services/Takeover.ts"
+import { AppliedWaiters } from "./replicator/AppliedWaiters.ts"
+import { NodeLog } from "./replicator/NodeLog.ts"
+import { monotonicMillis } from "./replicator/parts.ts"
+import { makePrimary, type Primary } from "./replicator/primary.ts"
+import { RemoteReads } from "./replicator/remoteReads.ts"
+import { makeReplica, type Replica } from "./replicator/replica.ts"
+
+const tickMillis = 100
+const followAgainMinMillis = 20
+const followAgainMaxMillis = 500
+const exclusivePollMillis = 200
+const leaveMillis = 3_000
+/** How long a stopping Primary waits for another node to be named, so that its own Elector can name it. */
+const successorMillis = 2_500
+
+export const layer: Layer.Layer<
+  Replicator,
+  never,
+  | Reign
+  | Takeover
+  | LocalStore
+  | ChunkBuffer
+  | History
+  | ObjectStore
+  | PeerNetwork
+  | ClusterView
+  | NodeReports
+  | Membership
+  | Settings
+  | NodeStatus
+  | Supervisor
+  | Log
+  | Metrics
+> = Layer.effect(
+  Replicator,
+  Effect.gen(function* () {
+    const local = yield* LocalStore
+    const objects = yield* ObjectStore
+    const peers = yield* PeerNetwork
+    const view = yield* ClusterView
+    const reports = yield* NodeReports
+    const membership = yield* Membership
+    const settings = yield* Settings
+    const status = yield* NodeStatus
+    const supervisor = yield* Supervisor
+    const journal = yield* Log
+    const clock = yield* Clock.Clock
+    const common = {
+      local,
+      peers,
+      view,
+      status,
+      journal,
+      settings,
+      supervisor,
+      clock,
+      chunks: yield* ChunkBuffer,
+      takeover: yield* Takeover,
+      reign: yield* Reign,
+      history: yield* History,
+      metrics: yield* Metrics
+    }
+    const nowMillis = (): number => monotonicMillis(clock)
+    const log = new NodeLog(local)
+    const listeners: Array<(role: PrimaryState) => void> = []
+    const applied = new AppliedWaiters()
+    let primary: Primary | undefined
+    let replica: Replica | undefined
+    let stopping = false
+
+    const role = (): PrimaryState => status.primary()
+    const isActive = (): boolean => primary?.term()?.accepting === true
+    const changedRole = (): void => {
+      for (const listener of listeners) listener(role())
+    }
+
+    /** Another node that is said to reign, as far as this one knows. */
+    const otherPrimary = (): NodeInfo | undefined => {
+      const named = view.primary()
+      return named === undefined || view.isSelf(named.name) ? undefined : named
+    }
+
+    const whenApplied = (index: number, waiter: Waiter): void => {
+      if (index <= log.commitIndex) waiter.done()
+      else applied.push(index, nowMillis(), waiter)
+    }
+
+    const reads = new RemoteReads({ peers, nowMillis, primary: otherPrimary, whenApplied })
+
+    const whenReadable = (index: number, waiter: Waiter): void => {
+      const term = primary?.term()
+      if (term?.accepting === true) term.whenReadable(index, waiter)
+      else if (stopping) waiter.failed(errors.serverStopped)
+      else reads.read(waiter)
+    }
+
+    /** Whoever asked for the Primary's commit index while there was none asks here now. */
+    const readHere = (): void => {
+      for (const waiter of reads.takeAll()) whenReadable(0, waiter)
+    }
+
+    /** The state machine and everybody who waits for it see what is committed. */
+    const watched = (machine: StateMachine): StateMachine => ({
+      ...machine,
+      replicate: (entries) => {
+        machine.replicate(entries)
+        applied.applied(log.commitIndex)
+      },
+      committed: (entries) => {
+        machine.committed(entries)
+        applied.applied(log.commitIndex)
+      },
+      load: (index) => Effect.tap(machine.load(index), () => Effect.sync(() => applied.applied(index)))
+    })
+
+    /** Waits until the view is not what it was. */
+    const viewChanged = (seen: ClusterState): Effect.Effect<void> =>
+      Effect.callback<void>((resume) => {
+        if (view.current() !== seen) return resume(Effect.void)
+        const stop = view.onChange(() => {
+          if (view.current() === seen) return
+          stop()
+          resume(Effect.void)
+        })
+        return Effect.sync(stop)
+      })
+
+    const samePrimary = (a: ClusterState, b: ClusterState): boolean =>
+      a.arbiter?.term === b.arbiter?.term && a.arbiter?.resigned === b.arbiter?.resigned
+
+    /** Waits until another term, another Primary's address or a resignation is known. */
+    const partChanged = (seen: ClusterState, address: string | undefined) =>
+      Effect.gen(function* () {
+        for (let last = seen; ;) {
+          yield* viewChanged(last)
+          last = view.current()
+          if (!samePrimary(seen, last) || otherPrimary()?.peerAddress !== address) return
+        }
+      })
+
+    /** The bucket's own lock, where it has one: nobody reigns without it (design 6.3). */
+    const storeLock = Effect.gen(function* () {
+      if (objects.exclusive === undefined) return
+      for (;;) {
+        const taken = yield* objects.exclusive.pipe(
+          Effect.catchTag("Unavailable", (error) => {
+            journal.warn("bucket_unavailable", { error: error.message })
+            return Effect.succeed(false)
+          })
+        )
+        if (taken) return
+        status.setWaiting({ what: "another process, which uses this storage, to end", until: undefined })
+        yield* Effect.sleep(exclusivePollMillis)
+      }
+    })
+
+    const reignOnce = (won: Won, usable: () => void, machine: StateMachine) =>
+      Effect.gen(function* () {
+        journal.info("reign_started", { term: won.arbiter.term, mode: won.arbiter.mode })
+        yield* storeLock
+        const deposed = yield* primary!.reign(won, () => {
+          usable()
+          changedRole()
+          readHere()
+        })
+        journal.warn("reign_ended", { term: deposed.term, by: deposed.by })
+      }).pipe(
+        Effect.scoped,
+        Effect.ensuring(
+          Effect.sync(() => {
+            machine.deposed()
+            // A node that stops is no candidate any more.
+            if (!stopping && role() !== "replica") status.setPrimary("replica")
+            changedRole()
+          })
+        ),
+        Effect.andThen(log.load)
+      )
+
+    const roles = (machine: StateMachine, usable: () => void) =>
+      Effect.gen(function* () {
+        let again = followAgainMinMillis
+        for (;;) {
+          const seen = view.current()
+          const { arbiter, etag } = seen
+          if (arbiter === undefined) {
+            status.setWaiting({ what: "an Elector, to choose the Primary", until: undefined })
+            yield* viewChanged(seen)
+            continue
+          }
+          if (sameNode(arbiter.primary, membership.self())) {
+            if (arbiter.resigned || stopping || arbiter.term <= log.reigned || arbiter.term < log.fenced) {
+              // A restart never resumes a term: the Elector finds that out and starts the next one.
+              status.setWaiting({
+                what: `the Elector, to choose a Primary for a term above ${arbiter.term}`,
+                until: undefined
+              })
+              yield* partChanged(seen, undefined)
+              continue
+            }
+            yield* reignOnce({ arbiter, etag }, usable, machine)
+            continue
+          }
+          const other = otherPrimary()
+          if (other === undefined) {
+            status.setWaiting({
+              what: `a Primary; ${showNode(arbiter.primary)} of term ${arbiter.term} is gone`,
+              until: undefined
+            })
+            yield* partChanged(seen, undefined)
+            continue
+          }
+          const startedAt = nowMillis()
+          yield* replica!
+            .follow(other, arbiter.term)
+            .pipe(Effect.scoped, Effect.raceFirst(partChanged(seen, other.peerAddress)))
+          again =
+            nowMillis() - startedAt > followAgainMaxMillis
+              ? followAgainMinMillis
+              : Math.min(again * 2, followAgainMaxMillis)
+          yield* Effect.sleep(again).pipe(Effect.raceFirst(partChanged(seen, other.peerAddress)))
+        }
+      })
+
+    const ticks = Effect.gen(function* () {
+      for (;;) {
+        yield* Effect.sleep(tickMillis)
+        applied.expire(nowMillis())
+        reads.tick()
+      }
+    })
+
+    const report = (machine: StateMachine) => (): LogReport => {
+      const term = primary?.term()
+      const rule = term?.rule
+      const lag = replica?.lag() ?? { entries: 0, millis: 0 }
+      return {
+        fenced: log.fenced,
+        last: log.durable,
+        lastRevision: log.lastRevision,
+        commitIndex: log.commitIndex,
+        committedRevision: machine.committedRevision(),
+        floor: machine.floor(),
+        storedIndex: term?.pipeline.storedIndex ?? log.storedIndex,
+        mayAcknowledge: term === undefined ? true : term.mayAcknowledge(),
+        refusedTerm: term?.refusedTerm ?? 0,
+        lagEntries: term === undefined ? lag.entries : 0,
+        lagMillis: term === undefined ? lag.millis : 0,
+        mode: rule?.mode ?? "store",
+        voters: rule?.voters ?? [],
+        required: rule?.required ?? 0,
+        bufferedBytes: term?.pipeline.bufferedBytes ?? 0,
+        lastSnapshotIndex: 0,
+        lastChunkIndex: term?.lastChunkIndex ?? 0
+      }
+    }
+
+    const start = (given: StateMachine) =>
+      Effect.gen(function* () {
+        const aside = local.opened.setAside
+        if (aside !== undefined) journal.error("local_db_set_aside", { path: aside.path, reason: aside.reason })
+        journal.info("local_db_initialized", {
+          path: local.path,
+          last_index: local.opened.last.index,
+          incarnation: local.opened.incarnation
+        })
+        const machine = watched(given)
+        yield* log.load
+        yield* machine.load(log.commitIndex)
+        const self = membership.self()
+        const usable = yield* Deferred.make<void>()
+        primary = yield* makePrimary({ ...common, log, machine, self })
+        replica = makeReplica({ ...common, log, machine, self, memberId: status.memberId })
+        const isUsable = (): void => {
+          Deferred.doneUnsafe(usable, Effect.void)
+        }
+        replica.onCaughtUp(isUsable)
+        replica.onFenced((term) => primary!.deposeBelow(term, `this node is fenced at term ${term}`))
+        view.onChange(({ arbiter }) => {
+          if (arbiter !== undefined)
+            primary!.deposeBelow(arbiter.term, `${showNode(arbiter.primary)} reigns in term ${arbiter.term}`)
+          reads.tick()
+        })
+        reports.provideLog(report(machine))
+        yield* supervisor.spawn("reads", ticks)
+        yield* supervisor.spawn("roles", roles(machine, isUsable))
+        yield* Effect.addFinalizer(() => stop)
+        yield* Deferred.await(usable)
+      })
+
+    const stop = Effect.gen(function* () {
+      stopping = true
+      const wasPrimary = view.current().arbiter
+      const reigned = primary?.term() !== undefined
+      yield* primary?.drain ?? Effect.void
+      if (!reigned) yield* replica?.leave(leaveMillis) ?? Effect.void
+      for (const waiter of reads.takeAll()) waiter.failed(errors.serverStopped)
+      applied.failAll(errors.serverStopped)
+      // An Elector on this node names the next Primary before it stops itself (design 6.1).
+      if (reigned && view.current().nodes.length > 1) {
+        const named = Effect.gen(function* () {
+          for (;;) {
+            const { arbiter } = view.current()
+            if (arbiter !== undefined && arbiter.term > (wasPrimary?.term ?? 0)) return
+            yield* Effect.sleep(20)
+          }
+        })
+        const found = yield* named.pipe(Effect.timeoutOption(successorMillis))
+        if (Option.isNone(found)) journal.warn("no_successor", { term: wasPrimary?.term })
+      }
+    })
+
+    return Replicator.of({
+      start,
+      role,
+      onRole: (listener) => {
+        listeners.push(listener)
+      },
+      primary: () => (isActive() ? undefined : otherPrimary()),
+      next: () => primary?.next() ?? errors.noLeader,
+      append: (entry, waiter) => primary!.append(entry, waiter),
+      whenReadable,
+      whenApplied,
+      headIndex: () => primary?.term()?.pipeline.headIndex ?? log.commitIndex,
+      commitIndex: () => log.commitIndex,
+      storedIndex: () => primary?.term()?.pipeline.storedIndex ?? log.storedIndex,
+      handOver: (nodeId, waiter) =>
+        primary === undefined ? waiter.failed(errors.noLeader) : primary.handOver(nodeId, waiter)
+    })
+  })
+)

@@ -1,0 +1,150 @@
+/**
+ * Which rule a term commits by, and when committed entries go to the bucket in mode quorum (design 6.2): upload first,
+ * then the open CAS, and nothing is committed in between.
+ */
+import { Effect } from "effect"
+import type { NodeName } from "../../core/election/arbiter.ts"
+import { mustStop } from "../../core/quorum/backPressure.ts"
+import type { CommitRule } from "../../core/quorum/rule.ts"
+import { caughtUpMillis, wantedRule } from "../../core/quorum/wantedRule.ts"
+import type { Deposed } from "../../services/Reign.ts"
+import { monotonicMillis, type PrimaryParts } from "./parts.ts"
+import type { Term } from "./Term.ts"
+
+const tickMaxMillis = 250
+/** With commits held back, what is left to upload must be there after so long; otherwise the change is tried again later. */
+const uploadHeldMaxMillis = 2_000
+/** Commits are held back for the upload once no more than this is left of it. */
+const uploadHeldBytesMax = 4 * 1024 * 1024
+const mebibyte = 1024 * 1024
+const pollMillis = 10
+
+const showRule = (rule: CommitRule): string =>
+  rule.mode === "store"
+    ? "store"
+    : `quorum, ${rule.required} of ${rule.voters.map((v) => v.nodeId).join(", ")} besides the Primary`
+
+export interface Modes {
+  /** Looks again and again whether the rule fits the cluster, and flushes the buffer. Never ends. */
+  readonly watch: (term: Term) => Effect.Effect<never, Deposed>
+  /** Everything committed goes to the bucket; true: it is there, false: not in time. */
+  readonly flush: (term: Term, limitMillis: number) => Effect.Effect<boolean>
+}
+
+export const makeModes = (parts: PrimaryParts, work: () => void): Modes => {
+  const { clock, journal, self, settings, status, view } = parts
+  const { chunkBuffer, degradationCount, quorum } = settings.replication
+  const heartbeatMillis = settings.heartbeatIntervalMillis
+  const tickMillis = Math.max(10, Math.min(tickMaxMillis, heartbeatMillis / 2))
+  const ageLimitMillis = chunkBuffer.thresholdAgeMinutes * 60_000
+  const limitBytes = chunkBuffer.limitMib * mebibyte
+  // Without a size of its own the buffer is emptied long before it has to stop everything.
+  const flushBytes = chunkBuffer.thresholdSizeMib > 0 ? chunkBuffer.thresholdSizeMib * mebibyte : limitBytes / 4
+  const nowMillis = (): number => monotonicMillis(clock)
+
+  const flushNow = (term: Term): void => {
+    term.flushTo = term.pipeline.commitIndex
+    work()
+  }
+
+  const flush = (term: Term, limitMillis: number) =>
+    Effect.gen(function* () {
+      const startedAt = nowMillis()
+      const upTo = term.pipeline.commitIndex
+      flushNow(term)
+      while (!term.stopped && term.pipeline.storedIndex < upTo) {
+        if (nowMillis() - startedAt >= limitMillis) return false
+        yield* Effect.sleep(pollMillis)
+      }
+      return term.pipeline.storedIndex >= upTo
+    })
+
+  /** The buffer's thresholds, and whether it has to stop everything (design 6.3). */
+  const watchBuffer = (term: Term): void => {
+    const { pipeline } = term
+    const now = nowMillis()
+    const oldestMillis = term.buffered.oldestMillis()
+    if (term.rule.mode === "quorum" && pipeline.storedIndex < pipeline.commitIndex) {
+      const old = oldestMillis !== undefined && ageLimitMillis > 0 && now - oldestMillis >= ageLimitMillis
+      if (old || pipeline.bufferedBytes >= flushBytes) flushNow(term)
+    }
+    const stop = mustStop({ oldestMillis, bytes: pipeline.bufferedBytes, nowMillis: now, ageLimitMillis, limitBytes })
+    const overfull = stop !== undefined && term.rule.mode === "quorum"
+    if (overfull !== term.overfull) {
+      journal.error("chunk_buffer_overfull", { overfull, reason: stop ?? "the bucket has caught up" })
+      term.overfull = overfull
+      if (!overfull) term.advance()
+    }
+    status.setTrouble("buffer", overfull ? `nothing is acknowledged: ${stop}` : undefined)
+  }
+
+  const leavingOf = (term: Term): ReadonlyArray<NodeName> =>
+    [...term.followers.values()].filter((follower) => follower.leaving).map((follower) => follower.name)
+
+  const wanted = (term: Term, sinceMillis: number): CommitRule | undefined => {
+    const now = nowMillis()
+    term.receipts.observe(term.pipeline.commitIndex, now, degradationCount * heartbeatMillis)
+    return wantedRule({
+      quorum,
+      rule: term.rule,
+      ruleSinceMillis: sinceMillis,
+      self,
+      registered: view.current().nodes.map((node) => node.name),
+      followers: term.receipts.followers(),
+      nowMillis: now,
+      listeningSinceMillis: term.receipts.listeningSinceMillis(),
+      heartbeatMillis,
+      degradationCount,
+      caughtUpMillis,
+      deregistrationTimeoutMillis: settings.elector.deregistrationTimeoutMillis,
+      leaving: leavingOf(term)
+    })
+  }
+
+  /** True: the rule is changed. False: what is committed could not be uploaded in time. */
+  const change = (term: Term, rule: CommitRule) =>
+    Effect.gen(function* () {
+      // Whoever cannot commit anyway loses nothing by holding back at once.
+      const able =
+        term.rule.mode === "store" ||
+        term.receipts.answering(term.rule, nowMillis(), degradationCount * heartbeatMillis) >= term.rule.required
+      if (able && term.pipeline.bufferedBytes > uploadHeldBytesMax) {
+        flushNow(term)
+        return false
+      }
+      term.holdBack()
+      const startedAt = nowMillis()
+      const uploaded = yield* flush(term, able ? uploadHeldMaxMillis : Number.POSITIVE_INFINITY)
+      if (!uploaded) {
+        term.release()
+        return false
+      }
+      journal.info("mode_change_started", { term: term.number, from: showRule(term.rule), to: showRule(rule) })
+      yield* term.hold.change(rule)
+      term.flushTo = term.pipeline.closedIndex
+      term.release()
+      journal.info("mode_change_completed", {
+        term: term.number,
+        rule: showRule(rule),
+        duration_ms: nowMillis() - startedAt
+      })
+      return true
+    }).pipe(Effect.onInterrupt(() => Effect.sync(() => term.release())))
+
+  const watch = (term: Term) =>
+    Effect.gen(function* () {
+      let since = nowMillis()
+      for (;;) {
+        watchBuffer(term)
+        const rule = wanted(term, since)
+        if (rule !== undefined && (yield* change(term, rule))) since = nowMillis()
+        for (const follower of term.followers.values()) {
+          const votes = term.rule.voters.some((voter) => voter.nodeId === follower.name.nodeId)
+          if (follower.leaving && !votes) follower.mayLeave()
+        }
+        yield* Effect.sleep(tickMillis)
+      }
+    })
+
+  return { watch, flush }
+}

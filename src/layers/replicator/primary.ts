@@ -1,0 +1,412 @@
+/**
+ * The Primary half of the Replicator: one term after the other, each from the arbiter that names this node to the end of
+ * its reign. What the term decides stands in `Term.ts`, how batches travel in `writing.ts`, modes in `modes.ts`.
+ */
+import { Effect, Queue, type Scope } from "effect"
+import type { Entry } from "../../core/log/record.ts"
+import { type EtcdError, errors } from "../../core/wire/errors.ts"
+import { decodeReplicaMessage, encodeHandOverRequest, encodeReadIndexAnswer } from "../../core/wire/peer/codecs.ts"
+import type { ReplicaMessage } from "../../core/wire/peer/messages.ts"
+import { peerMethods } from "../../core/wire/peer/methods.ts"
+import type { LocalStoreFailed } from "../../services/LocalStore.ts"
+import type { PeerStreamIn, PeerStreamOut } from "../../services/PeerNetwork.ts"
+import type { Deposed, Hold, Won } from "../../services/Reign.ts"
+import type { NextPosition, Waiter } from "../../services/Replicator.ts"
+import type { HistoryError } from "../../services/History.ts"
+import type { TakenOver } from "../../services/Takeover.ts"
+import { Follower, type FollowersParts, makeEncoded } from "./Follower.ts"
+import { makeModes } from "./modes.ts"
+import { monotonicMillis, type PrimaryParts, timestampOf } from "./parts.ts"
+import { Term } from "./Term.ts"
+import { makeWriting } from "./writing.ts"
+
+const followersMax = 64
+const expiryTickMillis = 250
+/** With the limits of both resignations a stop takes 15 s at the most. */
+const drainTimeoutMillis = 9_000
+const pollMillis = 10
+/** A batch that is not committed after so long makes the node degraded. */
+const slowMillis = 5_000
+const handOverMillis = 5_000
+const notPrimary = { code: 9, reason: "this node is not the Primary" }
+
+export interface Primary {
+  /** Reigns until it is deposed; the state machine stands at committed again when it ends. */
+  readonly reign: (
+    won: Won,
+    onActive: (begun: TakenOver) => void
+  ) => Effect.Effect<Deposed, HistoryError | LocalStoreFailed, Scope.Scope>
+  /** The term that is begun, from its takeover on. */
+  readonly term: () => Term | undefined
+  readonly next: () => NextPosition | EtcdError
+  readonly append: (entry: Entry, waiter: Waiter) => void
+  /** A fence, or the cluster's state, tells of a higher term. */
+  readonly deposeBelow: (term: number, by: string) => void
+  readonly handOver: (nodeId: string, waiter: Waiter) => void
+  /** Stops accepting, waits until what is in flight is committed, stores the buffer, resigns. Bounded in time. */
+  readonly drain: Effect.Effect<void>
+}
+
+type DiskJob = Effect.Effect<void, LocalStoreFailed>
+
+export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
+  Effect.gen(function* () {
+    const { clock, journal, local, log, machine, metrics, peers, self, settings, status, supervisor, view } = parts
+    const nowMillis = (): number => monotonicMillis(clock)
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const writing = yield* makeWriting(parts)
+    const modes = makeModes(parts, writing.work)
+    const writes = metrics.counter({
+      name: "netsy_primary_write_transactions_total",
+      help: "Entries appended by the Primary and committed",
+      labels: ["path", "result"]
+    })
+    const writeSeconds = metrics.histogram({
+      name: "netsy_primary_write_duration_seconds",
+      help: "From closing a batch to its commit",
+      labels: ["path", "result"]
+    })
+    const labels = {
+      store: Object.freeze({ path: "sync", result: "success" }),
+      quorum: Object.freeze({ path: "quorum", result: "success" })
+    }
+
+    let held: Hold | undefined
+    let current: Term | undefined
+    let disk: Queue.Queue<DiskJob> | undefined
+
+    const onDisk = (job: DiskJob): void => {
+      if (disk !== undefined) Queue.offerUnsafe(disk, job)
+    }
+
+    const refused = (term: Term, higher: number): void => {
+      if (higher <= term.number) return
+      term.refusedTerm = Math.max(term.refusedTerm, higher)
+      const { arbiter } = view.current()
+      if (arbiter !== undefined && arbiter.term > term.number) {
+        return term.hold.depose(`the arbiter is at term ${arbiter.term}`)
+      }
+      // In mode store nobody else would ever depose a Primary that renews (design 6.2): it resigns.
+      if (term.rule.mode === "store") {
+        journal.warn("primary_refused", { term: term.number, fenced: higher })
+        run(term.hold.resign)
+      }
+    }
+
+    const followersParts = (term: Term): FollowersParts => ({
+      term: term.number,
+      pipeline: term.pipeline,
+      nowMillis,
+      firstIndex: () => log.firstIndex,
+      encoded: makeEncoded(),
+      entriesFrom: (index, entries, bytes, use) => onDisk(Effect.map(local.entries(index, entries, bytes), use)),
+      termOnDisk: (index, use) => onDisk(Effect.map(log.termAt(index), use)),
+      onReceipt: (name, match) => {
+        term.receipts.receipt(name, match, nowMillis())
+        term.advance()
+      },
+      onConfirm: (name, round) => term.confirmed(name, round),
+      onRefused: (by, higher) => {
+        journal.warn("append_refused", { term: term.number, by: by.nodeId, fenced: higher })
+        refused(term, higher)
+      }
+    })
+
+    let shared: FollowersParts | undefined
+
+    const hello = (from: string, out: PeerStreamOut, message: ReplicaMessage): Follower | undefined => {
+      const term = current
+      if (term === undefined || shared === undefined) {
+        out.close(notPrimary)
+        return undefined
+      }
+      if (message.kind !== "hello" || message.name.nodeId !== from) {
+        out.close({ code: 3, reason: `a stream of ${from} begins with its own hello` })
+        return undefined
+      }
+      if (!term.followers.has(from) && term.followers.size >= followersMax) {
+        out.close({ code: 8, reason: `${followersMax} nodes follow already` })
+        return undefined
+      }
+      if (message.fenced > term.number) refused(term, message.fenced)
+      term.followers.get(from)?.close({ code: 10, reason: "the node follows on another stream" })
+      const follower = new Follower(message.name, out, shared)
+      term.followers.set(from, follower)
+      term.receipts.joined(message.name, nowMillis())
+      journal.info("follower_joined", { node_id: from, last_index: message.last.index, term: term.number })
+      follower.begin(message.last)
+      term.repeatRound()
+      return follower
+    }
+
+    peers.handleStream(peerMethods.follow, (from, out): PeerStreamIn => {
+      let follower: Follower | undefined
+      const of = current
+      if (of === undefined) out.close(notPrimary)
+      return {
+        message: (bytes) => {
+          let message: ReplicaMessage
+          try {
+            message = decodeReplicaMessage(bytes)
+          } catch (cause) {
+            return out.close({ code: 3, reason: cause instanceof Error ? cause.message : String(cause) })
+          }
+          if (follower === undefined) follower = hello(from, out, message)
+          else if (!follower.over) guarded(() => follower!.message(message))
+        },
+        drained: () => {
+          if (follower !== undefined && !follower.over) guarded(() => follower!.drained())
+        },
+        closed: (error) => {
+          if (follower === undefined || of === undefined) return
+          follower.close()
+          if (of.followers.get(from) !== follower) return
+          of.followers.delete(from)
+          of.receipts.left(follower.name)
+          journal.info("follower_left", { node_id: from, reason: error?.message ?? "it closed the stream" })
+        }
+      }
+    })
+
+    /** An invariant that breaks here ends the process: what was counted can no longer be trusted. */
+    const guarded = (body: () => void): void => {
+      try {
+        body()
+      } catch (cause) {
+        supervisor.fail("primary", cause)
+      }
+    }
+
+    peers.handle(peerMethods.readIndex, (_request, _from, answer) => {
+      const term = current
+      if (term === undefined || !term.accepting) return answer.fail(notPrimary.code, notPrimary.reason)
+      const index = term.pipeline.commitIndex
+      term.whenReadable(index, {
+        done: () => answer.succeed(encodeReadIndexAnswer({ term: term.number, index })),
+        failed: (error) => answer.fail(error.code, error.message)
+      })
+    })
+
+    const expirer = (term: Term) =>
+      Effect.gen(function* () {
+        for (;;) {
+          yield* Effect.sleep(expiryTickMillis)
+          const now = nowMillis()
+          const expired = term.expire(now)
+          const { pipeline } = term
+          if (expired > 0) {
+            journal.warn("requests_timed_out", {
+              count: expired,
+              head: pipeline.headIndex,
+              commit: pipeline.commitIndex
+            })
+          }
+          const oldest = term.oldestMillis()
+          const waited = oldest === undefined ? 0 : now - oldest
+          const what = term.rule.mode === "store" ? "the bucket" : "a quorum of replicas"
+          status.setTrouble(
+            "commit",
+            waited > slowMillis
+              ? `entries wait for ${what} for ${Math.round(waited / 1000)} s; nothing is acknowledged meanwhile`
+              : undefined
+          )
+        }
+      })
+
+    const heartbeats = (term: Term) =>
+      Effect.gen(function* () {
+        const interval = settings.heartbeatIntervalMillis
+        for (;;) {
+          yield* Effect.sleep(Math.max(5, interval / 2))
+          guarded(() => {
+            for (const follower of term.followers.values()) follower.tick(interval / 2)
+          })
+        }
+      })
+
+    const diskReader = (jobs: Queue.Queue<DiskJob>) =>
+      Effect.gen(function* () {
+        for (;;) yield* yield* Queue.take(jobs)
+      })
+
+    const begin = (won: Won, onActive: (begun: TakenOver) => void) =>
+      Effect.gen(function* () {
+        const number = won.arbiter.term
+        yield* log.promise({ fenced: Math.max(number, log.fenced), reigned: number })
+        status.setPrimary("starting")
+        const hold = yield* parts.reign.begin(won)
+        held = hold
+        yield* becomeActive(hold, onActive).pipe(Effect.raceFirst(hold.over))
+        return yield* hold.over
+      })
+
+    const becomeActive = (hold: Hold, onActive: (begun: TakenOver) => void) =>
+      Effect.gen(function* () {
+        const begun = yield* parts.takeover.run(hold, log.commitIndex)
+        yield* hold.renewed
+        yield* log.load
+        if (begun.restored !== undefined) yield* machine.load(log.commitIndex)
+        const committedTerm = yield* log.termAt(log.commitIndex)
+        machine.adopt(log.pending())
+        const term = new Term({
+          hold,
+          log,
+          self,
+          head: begun.head,
+          committed: { index: log.commitIndex, term: committedTerm ?? 0 },
+          storedIndex: begun.head.index,
+          nowMillis,
+          onCommitted: machine.committed,
+          onBatch: (closedAt, entries) => {
+            const by = labels[hold.arbiter().mode]
+            writes.inc(by, entries)
+            writeSeconds.observe((nowMillis() - closedAt) / 1000, by)
+          },
+          onStored: (index) => {
+            log.stored(index)
+            machine.stored(index)
+          },
+          work: writing.work
+        })
+        log.stored(begun.head.index)
+        machine.stored(begun.head.index)
+        hold.onRenewed(() => guarded(() => term.advance()))
+        const jobs = yield* Queue.unbounded<DiskJob>()
+        disk = jobs
+        shared = followersParts(term)
+        current = term
+        yield* supervisor.spawn("follower-disk-reads", diskReader(jobs))
+        yield* writing.start(term)
+        yield* supervisor.spawn("request-expiry", expirer(term))
+        yield* supervisor.spawn("follower-heartbeats", heartbeats(term))
+        // Being deposed is not this task's failure: `over` tells whoever waits for the end.
+        yield* supervisor.spawn("modes", modes.watch(term).pipe(Effect.catchTag("Deposed", () => Effect.never)))
+        status.setWaiting({ what: "this term's first entry to be committed", until: undefined })
+        guarded(() => term.advance())
+        while (term.pipeline.commitIndex < begun.head.index && !term.stopped) yield* Effect.sleep(pollMillis)
+        status.setWaiting(undefined)
+        term.accepting = true
+        machine.active(begun)
+        status.setPrimary("active")
+        onActive(begun)
+      })
+
+    const end = Effect.sync(() => {
+      const term = current
+      current = undefined
+      shared = undefined
+      disk = undefined
+      held = undefined
+      term?.stop(errors.requestTimedOut)
+    })
+
+    const reign = (won: Won, onActive: (begun: TakenOver) => void) =>
+      Effect.gen(function* () {
+        yield* Effect.addFinalizer(() => end)
+        return yield* begin(won, onActive).pipe(Effect.catchTag("Deposed", (deposed) => Effect.succeed(deposed)))
+      })
+
+    const next = (): NextPosition | EtcdError => {
+      const term = current
+      if (term === undefined || !term.accepting) return errors.noLeader
+      if (!term.pipeline.hasRoom()) return errors.tooManyRequests
+      return {
+        index: term.pipeline.headIndex + 1,
+        term: term.number,
+        leaderId: settings.nodeId,
+        createdAt: timestampOf(clock)
+      }
+    }
+
+    const append = (entry: Entry, waiter: Waiter): void => {
+      const term = current!
+      term.append(entry, waiter)
+      writing.appended(term)
+    }
+
+    const deposeBelow = (number: number, by: string): void => {
+      if (held !== undefined && held.term < number) held.depose(by)
+    }
+
+    /** Everything appended is committed; false: not in time, or deposed. */
+    const quiet = (term: Term, limitMillis: number) =>
+      Effect.gen(function* () {
+        const startedAt = nowMillis()
+        while (!term.stopped && term.pipeline.commitIndex < term.pipeline.headIndex) {
+          if (nowMillis() - startedAt >= limitMillis) return false
+          yield* Effect.sleep(pollMillis)
+        }
+        return !term.stopped
+      })
+
+    const tellElector = (term: number, to: string) =>
+      Effect.sync(() => {
+        const elector = view.node(view.current().elector)
+        if (elector === undefined) return
+        const address = { nodeId: elector.name.nodeId, address: elector.peerAddress }
+        peers.call(address, peerMethods.handOver, encodeHandOverRequest({ term, to }), 1_000, {
+          succeed: () => {},
+          fail: (error) => journal.warn("hand_over_not_told", { error: error.message })
+        })
+      })
+
+    const handOver = (nodeId: string, waiter: Waiter): void => {
+      const term = current
+      if (term === undefined || !term.accepting) return waiter.failed(errors.noLeader)
+      if (nodeId === settings.nodeId) return waiter.done()
+      const follower = term.followers.get(nodeId)
+      if (follower === undefined || !follower.matched) return waiter.failed(errors.unhealthy)
+      const effect = Effect.gen(function* () {
+        term.accepting = false
+        status.setPrimary("draining")
+        const isQuiet = yield* quiet(term, handOverMillis)
+        const startedAt = nowMillis()
+        while ((term.receipts.match(follower.name) ?? 0) < term.pipeline.headIndex) {
+          if (!isQuiet || term.stopped || nowMillis() - startedAt >= handOverMillis) {
+            term.accepting = !term.stopped
+            status.setPrimary(term.stopped ? "replica" : "active")
+            return waiter.failed(errors.leaderTransferTimedOut)
+          }
+          yield* Effect.sleep(pollMillis)
+        }
+        yield* modes.flush(term, handOverMillis)
+        // Named before the resignation lands, so that whoever elects next knows it.
+        yield* tellElector(term.number, nodeId)
+        yield* term.hold.resign
+        yield* tellElector(term.number, nodeId)
+        waiter.done()
+      })
+      run(effect.pipe(Effect.tapCause((cause) => Effect.sync(() => supervisor.fail("hand-over", cause)))))
+    }
+
+    const drain = Effect.gen(function* () {
+      const term = current
+      if (term === undefined) {
+        if (held !== undefined) yield* held.resign
+        return
+      }
+      term.accepting = false
+      status.setPrimary("draining")
+      const startedAt = nowMillis()
+      journal.info("drain_started", {})
+      const clean = yield* quiet(term, drainTimeoutMillis)
+      const stored = clean && (yield* modes.flush(term, Math.max(0, drainTimeoutMillis - (nowMillis() - startedAt))))
+      term.stop(clean ? errors.serverStopped : errors.requestTimedOut)
+      journal.info("drain_completed", {
+        result: clean && stored ? "success" : "error",
+        duration_ms: nowMillis() - startedAt
+      })
+      yield* term.hold.resign
+      yield* tellElector(term.number, "")
+    })
+
+    return {
+      reign,
+      term: () => current,
+      next,
+      append,
+      deposeBelow,
+      handOver,
+      drain
+    }
+  })

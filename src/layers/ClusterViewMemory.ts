@@ -38,17 +38,25 @@ export const layer: Layer.Layer<ClusterView, never, NodeStatus | Settings | Peer
     }
 
     const tellLog = (before: ClusterState): void => {
-      if (before.elector !== state.elector) log.info("elector_known", { elector: state.elector })
       const was = before.arbiter
       const is = state.arbiter
-      if (is === undefined || (was?.term === is.term && was.resigned === is.resigned && was.mode === is.mode)) return
-      log.info("primary_known", {
-        term: is.term,
-        primary: is.primary.nodeId,
-        resigned: is.resigned,
-        mode: is.mode,
-        voters: is.voters.map((voter) => voter.nodeId),
-        required: is.required
+      const sameReign =
+        was?.term === is?.term &&
+        was?.resigned === is?.resigned &&
+        was?.mode === is?.mode &&
+        was?.required === is?.required &&
+        was?.voters.length === is?.voters.length
+      if (sameReign && before.elector === state.elector) return
+      log.info("cluster_state_updated", {
+        elector_node_id: state.elector,
+        elector_peer_addr: node(state.elector)?.peerAddress,
+        primary_node_id: is?.primary.nodeId,
+        primary_peer_addr: is === undefined ? undefined : node(is.primary.nodeId)?.peerAddress,
+        term: is?.term,
+        resigned: is?.resigned === true ? true : undefined,
+        mode: is?.mode,
+        voters: is?.mode === "quorum" ? is.voters.map((voter) => voter.nodeId) : undefined,
+        required: is?.mode === "quorum" ? is.required : undefined
       })
     }
 

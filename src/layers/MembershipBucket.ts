@@ -3,7 +3,7 @@
  * meanwhile the status says so. A registration is kept on a clean stop (Netsy 1.x deletes it): the start counter in it is
  * what unmasks a disk that was put back to an older state, and its deletion declares a node dead.
  */
-import { Clock, Effect, Layer, Random, Schedule } from "effect"
+import { Clock, Effect, Layer, Random } from "effect"
 import type { NodeName } from "../core/election/arbiter.ts"
 import {
   decodeMembers,
@@ -24,7 +24,7 @@ import { Log } from "../services/Log.ts"
 import { Membership, MembershipInvalid, type RegisteredNode } from "../services/Membership.ts"
 import { Metrics } from "../services/Metrics.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
-import { type Denied, ObjectStore, Unavailable } from "../services/ObjectStore.ts"
+import { type Denied, ObjectStore } from "../services/ObjectStore.ts"
 import { Settings } from "../services/Settings.ts"
 import { makeLoadingStage } from "./internal/loadingStage.ts"
 import { advertisedUrls } from "./membership/advertisedUrls.ts"
@@ -126,20 +126,18 @@ export const layer: Layer.Layer<
       }
     })
 
-    const whileUnreachable = (error: unknown) =>
-      Effect.sync(() => {
-        if (error instanceof Unavailable) {
-          status.setWaiting({ what: `the bucket: ${error.message}`, until: undefined })
-        }
-      })
-
-    yield* stage(
-      "registration",
-      register.pipe(
-        Effect.tapError(whileUnreachable),
-        Effect.retry({ while: (error) => error instanceof Unavailable, schedule: Schedule.spaced(retryMillis) })
-      )
-    )
+    const registered = Effect.gen(function* () {
+      while (
+        !(yield* register.pipe(
+          Effect.as(true),
+          Effect.catchTag("Unavailable", (error) => {
+            status.setWaiting({ what: `the bucket: ${error.message}`, until: undefined })
+            return Effect.as(Effect.sleep(retryMillis), false)
+          })
+        ))
+      );
+    })
+    yield* stage("registration", registered)
     status.setWaiting(undefined)
     const self: NodeName = { nodeId: settings.nodeId, incarnation }
     view.settle(self)

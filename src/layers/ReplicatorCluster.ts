@@ -8,6 +8,7 @@ import { Clock, Deferred, Effect, Layer, Option } from "effect"
 import { sameNode, showNode } from "../core/election/arbiter.ts"
 import { errors } from "../core/wire/errors.ts"
 import type { ClusterState, NodeInfo } from "../core/wire/peer/messages.ts"
+import { peerMethods } from "../core/wire/peer/methods.ts"
 import { ChunkBuffer } from "../services/ChunkBuffer.ts"
 import { ClusterView } from "../services/ClusterView.ts"
 import { History } from "../services/History.ts"
@@ -23,8 +24,8 @@ import { Reign, type Won } from "../services/Reign.ts"
 import { Replicator, type StateMachine, type Waiter } from "../services/Replicator.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
-import { Takeover } from "../services/Takeover.ts"
 import { AppliedWaiters } from "./replicator/AppliedWaiters.ts"
+import { makeFence } from "./replicator/fence.ts"
 import { NodeLog } from "./replicator/NodeLog.ts"
 import { monotonicMillis } from "./replicator/parts.ts"
 import { makePrimary, type Primary } from "./replicator/primary.ts"
@@ -43,7 +44,6 @@ export const layer: Layer.Layer<
   Replicator,
   never,
   | Reign
-  | Takeover
   | LocalStore
   | ChunkBuffer
   | History
@@ -81,7 +81,6 @@ export const layer: Layer.Layer<
       supervisor,
       clock,
       chunks: yield* ChunkBuffer,
-      takeover: yield* Takeover,
       reign: yield* Reign,
       history: yield* History,
       metrics: yield* Metrics
@@ -296,12 +295,29 @@ export const layer: Layer.Layer<
         const self = membership.self()
         const usable = yield* Deferred.make<void>()
         primary = yield* makePrimary({ ...common, log, machine, self })
-        replica = makeReplica({ ...common, log, machine, self, memberId: status.memberId })
+        replica = makeReplica({
+          ...common,
+          log,
+          machine,
+          self,
+          memberId: status.memberId,
+          heartbeatMillis: settings.heartbeatIntervalMillis
+        })
         const isUsable = (): void => {
           Deferred.doneUnsafe(usable, Effect.void)
         }
         replica.onCaughtUp(isUsable)
-        replica.onFenced((term) => primary!.deposeBelow(term, `this node is fenced at term ${term}`))
+        const fence = makeFence({
+          log,
+          journal,
+          report: reports.current,
+          onFenced: (term) => {
+            primary!.deposeBelow(term, `this node is fenced at term ${term}`)
+            replica!.fenced()
+          }
+        })
+        peers.handle(peerMethods.fence, fence.handler)
+        yield* supervisor.spawn("fence", fence.task)
         view.onChange(({ arbiter }) => {
           if (arbiter !== undefined)
             primary!.deposeBelow(arbiter.term, `${showNode(arbiter.primary)} reigns in term ${arbiter.term}`)

@@ -4,14 +4,13 @@
  * state machine that `start` is given appends.
  */
 import { Context, type Effect, type Scope } from "effect"
-import type { Entry, Timestamp } from "../core/log/record.ts"
+import type { Entry, Position, Timestamp } from "../core/log/record.ts"
 import type { EtcdError } from "../core/wire/errors.ts"
 import type { NodeInfo } from "../core/wire/peer/messages.ts"
 import type { HistoryBroken } from "./History.ts"
 import type { LocalStoreFailed } from "./LocalStore.ts"
 import type { PrimaryState } from "./NodeStatus.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
-import type { TakenOver } from "./Takeover.ts"
 
 /** What the next entry has to carry. */
 export interface NextPosition {
@@ -25,6 +24,20 @@ export interface NextPosition {
 export interface Waiter {
   readonly done: () => void
   readonly failed: (error: EtcdError) => void
+}
+
+/** How a term as Primary begins. */
+export interface TakenOver {
+  /** This term's newest no-op: on disk and in the bucket with everything before it. */
+  readonly head: Position
+  readonly revision: number
+  readonly floor: number
+  /** The newest snapshot on the bucket's path. */
+  readonly snapshot: { readonly index: number; readonly bytes: number; readonly atMillis: number } | undefined
+  /** Bytes of the chunks behind it. */
+  readonly chunkBytes: number
+  /** The log was replaced by the bucket's history: whoever had loaded it loads again. */
+  readonly restored: boolean
 }
 
 /**

@@ -182,6 +182,12 @@ export class NodeLog {
     if (index > this.#storedIndex) this.#storedIndex = index
   }
 
+  /** Nothing below the term is served any more; `promise` makes it durable. */
+  raiseFence(term: number): void {
+    assert(term >= this.#fenced, `fenced at ${this.#fenced}, which does not go back to ${term}`)
+    this.#fenced = term
+  }
+
   /** From the call on nothing below the term is served; durable when it succeeds. Asserts that it does not go back. */
   promise(promises: { readonly fenced: number; readonly reigned: number }): Effect.Effect<void, LocalStoreFailed> {
     assert(promises.fenced >= this.#fenced && promises.reigned >= this.#reigned, "a promise goes back")

@@ -16,6 +16,7 @@ import type { CommitRule } from "../../core/quorum/rule.ts"
 import { type EtcdError, errors } from "../../core/wire/errors.ts"
 import type { Hold } from "../../services/Reign.ts"
 import type { Waiter } from "../../services/Replicator.ts"
+import { AppliedWaiters } from "./AppliedWaiters.ts"
 import { Buffered } from "./Buffered.ts"
 import type { Follower } from "./Follower.ts"
 import type { NodeLog } from "./NodeLog.ts"
@@ -73,6 +74,8 @@ export class Term {
   /** Entries that were open at the last answer, and one for each answered: the open batch waits for so many. */
   expected = 0
   lastAckMillis = Number.NEGATIVE_INFINITY
+  /** Reads whose round is confirmed and whose index is not committed yet. */
+  readonly #later = new AppliedWaiters()
   /** A change of the commit rule is under way: nothing is committed. */
   #held = false
   #stopped = false
@@ -199,17 +202,33 @@ export class Term {
     const missing = now - this.lastAckMillis <= gatherMaxMillis ? this.expected : 0
     this.lastAckMillis = now
     this.expected = Math.max(missing, pipeline.openEntries) + this.waiters.complete(top)
+    this.#later.applied(top)
     for (const follower of this.followers.values()) follower.committed()
   }
 
   whenReadable(index: number, waiter: Waiter): void {
     if (!this.accepting) return waiter.failed(errors.noLeader)
-    const { pipeline } = this
-    if (index > pipeline.commitIndex) {
+    if (this.rule.mode === "quorum") return this.#readByRound(this.#after(index, waiter))
+    // A commit is decided within the lease, after this call.
+    if (index > this.pipeline.commitIndex) {
       return this.waiters.push(index, this.#parts.nowMillis() + requestTimeoutMillis, waiter)
     }
-    if (this.rule.mode === "store") return this.#readByLease(waiter)
-    this.#readByRound(waiter)
+    this.#readByLease(waiter)
+  }
+
+  /**
+   * Receipts that make the index committed may be older than the read, and another Primary may have acknowledged more
+   * since: so the round comes first, and the index after it.
+   */
+  #after(index: number, waiter: Waiter): Waiter {
+    if (index <= this.pipeline.commitIndex) return waiter
+    return {
+      done: () => {
+        if (index <= this.pipeline.commitIndex) waiter.done()
+        else this.#later.push(index, this.#parts.nowMillis(), waiter)
+      },
+      failed: waiter.failed
+    }
   }
 
   #readByRound(waiter: Waiter): void {
@@ -259,6 +278,7 @@ export class Term {
 
   /** Fails whoever has waited too long; how many those were. */
   expire(nowMillis: number): number {
+    this.#later.expire(nowMillis)
     return (
       this.waiters.expire(nowMillis, errors.requestTimedOut) +
       this.readers.expire(nowMillis, errors.requestTimedOut) +
@@ -292,6 +312,7 @@ export class Term {
     this.#stopped = true
     this.waiters.failAll(error)
     this.readers.failAll(error)
+    this.#later.failAll(error)
     for (const { waiter } of this.rounds.failAll()) waiter.failed(error)
     for (const follower of this.followers.values())
       follower.close({ code: 9, reason: "this node is not the Primary any more" })

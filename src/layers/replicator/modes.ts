@@ -101,21 +101,29 @@ export const makeModes = (parts: PrimaryParts, work: () => void): Modes => {
     })
   }
 
-  /** True: the rule is changed. False: what is committed could not be uploaded in time. */
-  const change = (term: Term, rule: CommitRule) =>
+  /** With commits held back: true when everything committed is in the bucket. */
+  const uploaded = (term: Term, able: boolean, stillWanted: () => boolean) =>
     Effect.gen(function* () {
-      // Whoever cannot commit anyway loses nothing by holding back at once.
+      if (able) return yield* flush(term, uploadHeldMaxMillis)
+      // Nothing could be committed anyway; but the voters may come back before the bucket does.
+      while (!(yield* flush(term, uploadHeldMaxMillis))) if (term.stopped || !stillWanted()) return false
+      return true
+    })
+
+  /** True: the rule is changed. False: what is committed could not be uploaded in time, or it is not wanted any more. */
+  const change = (term: Term, rule: CommitRule, stillWanted: () => boolean) =>
+    Effect.gen(function* () {
+      const window = degradationCount * heartbeatMillis
       const able =
         term.rule.mode === "store" ||
-        term.receipts.answering(term.rule, nowMillis(), degradationCount * heartbeatMillis) >= term.rule.required
+        term.receipts.answering(term.rule, nowMillis(), window) >= Math.max(1, term.rule.required)
       if (able && term.pipeline.bufferedBytes > uploadHeldBytesMax) {
         flushNow(term)
         return false
       }
       term.holdBack()
       const startedAt = nowMillis()
-      const uploaded = yield* flush(term, able ? uploadHeldMaxMillis : Number.POSITIVE_INFINITY)
-      if (!uploaded) {
+      if (!(yield* uploaded(term, able, stillWanted))) {
         term.release()
         return false
       }
@@ -129,7 +137,7 @@ export const makeModes = (parts: PrimaryParts, work: () => void): Modes => {
         duration_ms: nowMillis() - startedAt
       })
       return true
-    }).pipe(Effect.onInterrupt(() => Effect.sync(() => term.release())))
+    })
 
   const watch = (term: Term) =>
     Effect.gen(function* () {
@@ -137,7 +145,8 @@ export const makeModes = (parts: PrimaryParts, work: () => void): Modes => {
       for (;;) {
         watchBuffer(term)
         const rule = wanted(term, since)
-        if (rule !== undefined && (yield* change(term, rule))) since = nowMillis()
+        const stillWanted = (): boolean => wanted(term, since) !== undefined
+        if (rule !== undefined && (yield* change(term, rule, stillWanted))) since = nowMillis()
         for (const follower of term.followers.values()) {
           const votes = term.rule.voters.some((voter) => voter.nodeId === follower.name.nodeId)
           if (follower.leaving && !votes) follower.mayLeave()

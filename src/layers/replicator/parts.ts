@@ -4,6 +4,7 @@ import type { NodeName } from "../../core/election/arbiter.ts"
 import type { Timestamp } from "../../core/log/record.ts"
 import type { ChunkBuffer } from "../../services/ChunkBuffer.ts"
 import type { ClusterView } from "../../services/ClusterView.ts"
+import type { History } from "../../services/History.ts"
 import type { LocalStore } from "../../services/LocalStore.ts"
 import type { Log } from "../../services/Log.ts"
 import type { Metrics } from "../../services/Metrics.ts"
@@ -13,7 +14,6 @@ import type { Reign } from "../../services/Reign.ts"
 import type { StateMachine } from "../../services/Replicator.ts"
 import type { SettingsShape } from "../../services/Settings.ts"
 import type { Supervisor } from "../../services/Supervisor.ts"
-import type { Takeover } from "../../services/Takeover.ts"
 import type { NodeLog } from "./NodeLog.ts"
 
 /** etcd's request time: 5 s + 2 × its election timeout. */
@@ -23,7 +23,7 @@ export interface PrimaryParts {
   readonly local: LocalStore["Service"]
   readonly log: NodeLog
   readonly chunks: ChunkBuffer["Service"]
-  readonly takeover: Takeover["Service"]
+  readonly history: History["Service"]
   readonly reign: Reign["Service"]
   readonly peers: PeerNetwork["Service"]
   readonly view: ClusterView["Service"]

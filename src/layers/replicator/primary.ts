@@ -11,12 +11,13 @@ import { peerMethods } from "../../core/wire/peer/methods.ts"
 import type { LocalStoreFailed } from "../../services/LocalStore.ts"
 import type { PeerStreamIn, PeerStreamOut } from "../../services/PeerNetwork.ts"
 import type { Deposed, Hold, Won } from "../../services/Reign.ts"
-import type { NextPosition, Waiter } from "../../services/Replicator.ts"
+import type { NextPosition, TakenOver, Waiter } from "../../services/Replicator.ts"
 import type { HistoryError } from "../../services/History.ts"
-import type { TakenOver } from "../../services/Takeover.ts"
 import { Follower, type FollowersParts, makeEncoded } from "./Follower.ts"
 import { makeModes } from "./modes.ts"
 import { monotonicMillis, type PrimaryParts, timestampOf } from "./parts.ts"
+import type { SetAside } from "./setAside.ts"
+import { makeTakeover } from "./takeover.ts"
 import { Term } from "./Term.ts"
 import { makeWriting } from "./writing.ts"
 
@@ -35,7 +36,7 @@ export interface Primary {
   readonly reign: (
     won: Won,
     onActive: (begun: TakenOver) => void
-  ) => Effect.Effect<Deposed, HistoryError | LocalStoreFailed, Scope.Scope>
+  ) => Effect.Effect<Deposed, HistoryError | LocalStoreFailed | SetAside, Scope.Scope>
   /** The term that is begun, from its takeover on. */
   readonly term: () => Term | undefined
   readonly next: () => NextPosition | EtcdError
@@ -55,6 +56,7 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
     const nowMillis = (): number => monotonicMillis(clock)
     const run = Effect.runForkWith(yield* Effect.context<never>())
     const writing = yield* makeWriting(parts)
+    const takeOver = makeTakeover(parts)
     const modes = makeModes(parts, writing.work)
     const writes = metrics.counter({
       name: "netsy_primary_write_transactions_total",
@@ -242,10 +244,10 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
 
     const becomeActive = (hold: Hold, onActive: (begun: TakenOver) => void) =>
       Effect.gen(function* () {
-        const begun = yield* parts.takeover.run(hold, log.commitIndex)
+        const begun = yield* takeOver(hold)
         yield* hold.renewed
         yield* log.load
-        if (begun.restored !== undefined) yield* machine.load(log.commitIndex)
+        if (begun.restored) yield* machine.load(log.commitIndex)
         const committedTerm = yield* log.termAt(log.commitIndex)
         machine.adopt(log.pending())
         const term = new Term({
@@ -286,7 +288,7 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         while (term.pipeline.commitIndex < begun.head.index && !term.stopped) yield* Effect.sleep(pollMillis)
         status.setWaiting(undefined)
         term.accepting = true
-        machine.active(begun)
+        machine.active(begun, () => term.mayAcknowledge())
         status.setPrimary("active")
         onActive(begun)
       })

@@ -53,6 +53,7 @@ interface Queued {
 export class FollowStream implements PeerStreamIn {
   /** Opened when there is something to do: a message, the end, a fence. */
   readonly wake = Latch.makeUnsafe(false)
+  /** Opened when the Primary lets this node go, or the stream is over. */
   readonly mayLeave = Latch.makeUnsafe(false)
   /** Why this side has given it up. */
   stopped: string | undefined
@@ -103,7 +104,10 @@ export class FollowStream implements PeerStreamIn {
       return this.#fail(invalid, error instanceof Error ? error.message : String(error))
     }
     this.lastHeardMillis = this.#parts.nowMillis()
-    if (message.kind === "mayLeave") return this.mayLeave.openUnsafe()
+    if (message.kind === "mayLeave") {
+      this.mayLeave.openUnsafe()
+      return
+    }
     if (message.term < this.#parts.fenced()) return this.refuse()
     // From before the Primary's own last election, or it does not know of it yet.
     if (message.term < this.#term) return
@@ -135,6 +139,7 @@ export class FollowStream implements PeerStreamIn {
     this.#over = true
     this.#error = error
     this.wake.openUnsafe()
+    this.mayLeave.openUnsafe()
   }
 
   /** What has to be done next, in the order of the wire; Appends that follow each other come as one. */
@@ -195,6 +200,7 @@ export class FollowStream implements PeerStreamIn {
     this.#over = true
     this.#out?.close()
     this.wake.openUnsafe()
+    this.mayLeave.openUnsafe()
   }
 
   #fail(code: number, reason: string): void {

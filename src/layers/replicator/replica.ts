@@ -1,26 +1,24 @@
 /**
- * This node as a Replica (design 6.6): follows the Primary of a term, makes what it sends durable before saying so, moves
- * the commit index only over what was matched with this term's Primary, and restores from the bucket when it is too far
- * behind. One fiber changes the log; what must be answered at once is answered in `FollowStream`.
+ * This node as a Replica (design 6.6): follows the Primary of a term over streams that are opened again as they break. One
+ * fiber changes the log (`taking.ts`, `fromBucket.ts`); what must be answered at once is answered in `FollowStream`.
  */
 import { type Clock, Effect, Latch } from "effect"
-import { assert } from "../../core/assert.ts"
 import { type NodeName, sameNode } from "../../core/election/arbiter.ts"
-import { bucketHelps, follow as judge, type Following } from "../../core/log/follow.ts"
-import type { NodeInfo, PrimaryMessage, TooFarBehind } from "../../core/wire/peer/messages.ts"
+import type { NodeInfo, NodeReport, PrimaryMessage, TooFarBehind } from "../../core/wire/peer/messages.ts"
 import type { ClusterView } from "../../services/ClusterView.ts"
 import type { History, HistoryError } from "../../services/History.ts"
 import type { LocalStore, LocalStoreFailed } from "../../services/LocalStore.ts"
 import type { Log } from "../../services/Log.ts"
 import type { NodeStatus } from "../../services/NodeStatus.ts"
-import { Unavailable } from "../../services/ObjectStore.ts"
-import type { PeerNetwork } from "../../services/PeerNetwork.ts"
+import type { PeerMethod, PeerNetwork } from "../../services/PeerNetwork.ts"
 import type { StateMachine } from "../../services/Replicator.ts"
-import { FollowStream, type Run } from "./FollowStream.ts"
+import { makeFence } from "./fence.ts"
+import { FollowStream } from "./FollowStream.ts"
+import { fromBucket } from "./fromBucket.ts"
 import { Lag } from "./Lag.ts"
 import type { NodeLog } from "./NodeLog.ts"
-import { settle } from "./restoreFromBucket.ts"
 import { type Conflict, type SetAside, setAside } from "./setAside.ts"
+import { type Agreement, makeTaking } from "./taking.ts"
 
 export { SetAside } from "./setAside.ts"
 
@@ -37,6 +35,9 @@ export interface ReplicaParts {
   readonly memberId: () => bigint
   readonly machine: StateMachine
   readonly heartbeatMillis: number
+  readonly report: () => NodeReport
+  /** This node is fenced at the term; told at once, so that a Primary of a lower one is deposed. */
+  readonly onFenced: (term: number) => void
 }
 
 /**
@@ -54,8 +55,10 @@ export interface Replica {
     primary: NodeInfo,
     term: number
   ) => Effect.Effect<FollowEnd, LocalStoreFailed | HistoryError | SetAside>
-  /** This node has been fenced: whoever is followed in a lower term is not any more. */
-  readonly fenced: () => void
+  /** Handler of `peerMethods.fence`, in either role. */
+  readonly fence: PeerMethod
+  /** Makes fences durable and answers them: a supervised task, in either role. */
+  readonly fences: Effect.Effect<never, LocalStoreFailed>
   /** How far this node is behind what the Primary last said. */
   readonly lag: () => { readonly entries: number; readonly millis: number }
   /** This node has once applied what a Primary had committed when its stream began: it may serve. */
@@ -65,13 +68,11 @@ export interface Replica {
   readonly leave: (limitMillis: number) => Effect.Effect<void>
 }
 
-/** Entries that are applied without a pause: a node that was far behind answers others in between. */
-const applyMax = 1_024
 /** So many heartbeats without a word from the Primary, and it is suspected. */
 const silentHeartbeats = 3
 const reopenMinMillis = 50
 const reopenMaxMillis = 500
-const bucketRetryMillis = 1_000
+const retryMillis = 1_000
 
 /** How one stream ended. */
 type SessionEnd =
@@ -79,113 +80,35 @@ type SessionEnd =
   | "silent"
   | "fenced"
   | "deposed by view"
-  | "restored"
-  | "wait for the bucket"
-  | "view is behind"
+  | TooFarBehind
+  | { readonly kind: "conflict"; readonly term: number; readonly conflict: Conflict }
 
 export const makeReplica = (parts: ReplicaParts): Replica => {
-  const { clock, history, journal, local, log, machine, peers, self, status, view } = parts
+  const { clock, journal, log, machine, peers, self, status, view } = parts
   const nowMillis = (): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
   const lag = new Lag(nowMillis, parts.heartbeatMillis)
   const listeners: Array<() => void> = []
   let stream: FollowStream | undefined
   let caughtUp = false
   let waits = false
+  /** Why it is not followed, as the log has said last. */
+  let troubled = ""
+
+  const fence = makeFence({
+    log,
+    journal,
+    report: parts.report,
+    onFenced: (term) => {
+      stream?.wake.openUnsafe()
+      parts.onFenced(term)
+    }
+  })
 
   const waitFor = (what: string | undefined): void => {
     if (what === undefined && !waits) return
     waits = what !== undefined
     status.setWaiting(what === undefined ? undefined : { what, until: undefined })
   }
-
-  /** Commits and applies up to `index`, which is matched. */
-  const advance = (index: number) =>
-    Effect.gen(function* () {
-      while (log.commitIndex < index) {
-        machine.replicate(log.commit(Math.min(index, log.commitIndex + applyMax)))
-        lag.applied(log.commitIndex)
-        if (log.commitIndex < index) yield* Effect.yieldNow
-      }
-    })
-
-  const stored = (said: number): void => {
-    // What the Primary has stored beyond it might be of a branch that this log does not take.
-    const index = Math.min(said, log.commitIndex)
-    if (index <= log.storedIndex) return
-    log.stored(index)
-    machine.stored(index)
-  }
-
-  const answered = <A>(questions: Generator<number, A, number | undefined>): Effect.Effect<A, LocalStoreFailed> =>
-    Effect.suspend(() => {
-      const first = questions.next()
-      if (first.done === true) return Effect.succeed(first.value)
-      return Effect.gen(function* () {
-        let step: IteratorResult<number, A> = first
-        while (step.done !== true) step = questions.next(yield* log.termAt(step.value))
-        return step.value
-      })
-    })
-
-  /** What one stream knows about the agreement of both logs. */
-  interface Agreement {
-    term: number
-    /** Last index matched with the Primary of `term`; undefined: not yet. */
-    matched: number | undefined
-    /** What it had committed when it first spoke. */
-    target: number | undefined
-  }
-
-  /** Messages in a row go to the disk in one transaction; nothing is said before it is there. */
-  const take = (s: FollowStream, agreed: Agreement, run: Run) =>
-    Effect.gen(function* () {
-      const { term } = run
-      if (term !== agreed.term) {
-        agreed.term = term
-        agreed.matched = undefined
-        agreed.target = undefined
-      }
-      agreed.target ??= run.commitIndex
-      if (log.fencedDurable < term) yield* log.promise({ fenced: Math.max(term, log.fenced), reigned: log.reigned })
-      const verdict = yield* answered(judge(log, run))
-      if (log.fenced > term) return undefined
-      switch (verdict.kind) {
-        case "conflict":
-          return { index: verdict.index, commitIndex: log.commitIndex, other: `the log of term ${term}'s Primary` }
-        case "mismatch":
-          assert(agreed.matched === undefined || verdict.at.index >= agreed.matched, "the logs have agreed further")
-          journal.debug("follow_mismatch", { term, prev: run.prev, at: verdict.at })
-          s.send({ kind: "mismatch", term, at: verdict.at })
-          return undefined
-        case "fits":
-          yield* write(s, agreed, run, verdict)
-          return undefined
-      }
-    })
-
-  const write = (s: FollowStream, agreed: Agreement, run: Run, fits: Extract<Following, { kind: "fits" }>) =>
-    Effect.gen(function* () {
-      const { term } = run
-      if (fits.truncateFrom !== undefined) {
-        assert(agreed.matched === undefined || fits.truncateFrom > agreed.matched, "what was matched does not change")
-        journal.info("log_truncated", { term, from_index: fits.truncateFrom, last_index: log.last.index })
-        yield* log.truncateFrom(fits.truncateFrom)
-      }
-      // Nobody who waits for an older entry waits for this fsync.
-      yield* advance(Math.min(run.commitIndex, Math.max(agreed.matched ?? 0, run.prev.index + fits.held)))
-      const fresh = fits.held === 0 ? run.entries : run.entries.slice(fits.held)
-      if (log.fenced > term) return
-      if (fresh.length > 0 || log.durable.index < fits.match) yield* log.append(fresh)
-      const matched = Math.max(agreed.matched ?? 0, fits.match)
-      agreed.matched = matched
-      if (log.fenced > term) return
-      assert(log.durable.index >= matched && log.fencedDurable >= term, "a receipt is for what is on the disk")
-      s.send({ kind: "receipt", term, match: matched, commitIndex: log.commitIndex })
-      yield* advance(Math.min(run.commitIndex, matched))
-      stored(run.storedIndex)
-      if (log.commitIndex >= agreed.target!) nowCaughtUp()
-      else if (!caughtUp) waitFor(`the Primary's entries up to index ${agreed.target}, ${log.commitIndex} are here`)
-    })
 
   const nowCaughtUp = (): void => {
     waitFor(undefined)
@@ -195,53 +118,29 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
     for (const listener of listeners) listener()
   }
 
-  /** The Primary cannot send what this log lacks. */
-  const fromBucket = (primary: NodeInfo, far: TooFarBehind) =>
-    Effect.gen(function* () {
-      waitFor(`the bucket's history to be read: the Primary's log begins at index ${far.firstIndex} only`)
-      const found = yield* history.read
-      if (!bucketHelps(log.last, found.last, far.firstIndex)) {
-        waitFor(
-          `the bucket to hold what ${primary.name.nodeId} does not have any more: its log begins at index ${far.firstIndex}, the bucket ends at ${found.last.index}, this node at ${log.last.index}`
-        )
-        return "wait for the bucket" as const
-      }
-      const verdict = yield* settle({ local, log, status, journal, clock }, found).pipe(
-        Effect.onInterrupt(() => Effect.ignore(reload))
-      )
-      if (verdict.kind === "conflict") {
-        return yield* conflict(found.highestTerm, {
-          index: verdict.index,
-          commitIndex: log.commitIndex,
-          other: "the bucket's history"
-        })
-      }
-      if (verdict.kind === "restore") yield* Effect.uninterruptible(reload)
-      else yield* Effect.uninterruptible(advance(found.snapshot?.last.index ?? 0))
-      return "restored" as const
-    }).pipe(
-      Effect.catchIf(
-        (error) => error instanceof Unavailable,
-        (error) =>
-          Effect.sync(() => {
-            journal.warn("bucket_unavailable", { error: error.message, retry_ms: bucketRetryMillis })
-            waitFor(`the bucket: ${error.message}`)
-            return "wait for the bucket" as const
-          })
-      )
-    )
+  const { advance, take } = makeTaking({
+    log,
+    machine,
+    journal,
+    lag,
+    onTaken: ({ target = 0 }) => {
+      if (log.commitIndex >= target) nowCaughtUp()
+      else if (!caughtUp) waitFor(`the Primary's entries up to index ${target}, ${log.commitIndex} are here`)
+    }
+  })
 
-  const reload = Effect.suspend(() => machine.load(log.commitIndex))
-
-  /** Judged by an arbiter that is at least of the term whose log differs. */
-  const conflict = (term: number, found: Conflict) =>
+  /** Judged by an arbiter that is at least of the term whose log differs; until there is one, nothing is done. */
+  const judge = (term: number, conflict: Conflict) =>
     Effect.suspend(() => {
       const { arbiter } = view.current()
-      if (arbiter === undefined || arbiter.term < term) return Effect.succeed("view is behind" as const)
-      return setAside({ local, journal }, arbiter, found)
+      if (arbiter === undefined || arbiter.term < term) {
+        waitFor(`the cluster's state of term ${term}, to judge a conflict at index ${conflict.index}`)
+        return Effect.void
+      }
+      return setAside(parts, arbiter, conflict)
     })
 
-  const work = (s: FollowStream, primary: NodeInfo) =>
+  const work = (s: FollowStream): Effect.Effect<SessionEnd, LocalStoreFailed> =>
     Effect.gen(function* () {
       const agreed: Agreement = { term: s.term, matched: undefined, target: undefined }
       for (;;) {
@@ -256,12 +155,9 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
           yield* Effect.yieldNow
           continue
         }
-        if (next.kind === "tooFarBehind") {
-          s.close()
-          return yield* fromBucket(primary, next)
-        }
-        const found = yield* Effect.uninterruptible(take(s, agreed, next))
-        if (found !== undefined) return yield* conflict(next.term, found)
+        if (next.kind === "tooFarBehind") return next
+        const conflict = yield* Effect.uninterruptible(take(s, agreed, next))
+        if (conflict !== undefined) return { kind: "conflict", term: next.term, conflict } as const
       }
     })
 
@@ -295,9 +191,10 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
           if (message.kind === "append") lag.said(message.commitIndex, log.commitIndex)
           if (heard) return
           heard = true
+          troubled = ""
           status.setTrouble("follow", undefined)
           if (caughtUp) waitFor(undefined)
-          journal.info("following", { primary: primary.name.nodeId, term: message.term, address: primary.peerAddress })
+          journal.info("following", { primary: primary.name.nodeId, term: s.term, address: primary.peerAddress })
         }
       })
       const opened = Effect.sync(() => {
@@ -318,9 +215,9 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
       return yield* Effect.acquireUseRelease(
         opened,
         () =>
-          Effect.map(Effect.raceFirst(work(s, primary), watch(s)), (end) => {
+          Effect.map(Effect.raceFirst(work(s), watch(s)), (end) => {
             if (end === "closed" || end === "silent") broken(primary, s, end)
-            return { end, heard }
+            return { end, heard } as const
           }),
         () => closed
       )
@@ -333,7 +230,8 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
       end === "silent"
         ? `nothing was heard for ${silentHeartbeats * parts.heartbeatMillis} ms`
         : (s.error?.message ?? "the stream was closed")
-    journal.warn("follow_broken", { primary: nodeId, term: s.term, error: why })
+    if (why !== troubled) journal.warn("follow_broken", { primary: nodeId, term: s.term, error: why })
+    troubled = why
     status.setTrouble("follow", `the Primary ${nodeId} at ${primary.peerAddress} is not followed: ${why}`)
     waitFor(`the Primary ${nodeId} at ${primary.peerAddress} to answer`)
     if (unreachable) view.suspect(nodeId)
@@ -366,29 +264,27 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
         changed.openUnsafe()
         if (stream !== undefined && isOver(primary, stream.term)) stream.stop("the view")
       })
-      const pause = (millis: number) =>
-        Effect.suspend(() => {
-          changed.closeUnsafe()
-          return changed.await.pipe(Effect.timeoutOption(millis))
-        })
+      const pause = (millis: number) => changed.await.pipe(Effect.timeoutOption(millis))
       const loop = Effect.gen(function* () {
+        // Of a reign that is over there may be entries that never came to the disk.
+        if (log.durable.index !== log.last.index) yield* Effect.uninterruptible(log.load)
         let reopen = reopenMinMillis
         for (;;) {
+          changed.closeUnsafe()
           if (isOver(primary, term)) return "deposed by view" as const
           const { end, heard } = yield* session(located(primary), term)
-          switch (end) {
-            case "deposed by view":
-            case "fenced":
-              return end
-            case "restored":
-              break
-            case "wait for the bucket":
-              yield* pause(bucketRetryMillis)
-              break
-            default:
-              if (end === "closed" && resigned(term)) return "closed" as const
-              reopen = heard ? reopenMinMillis : Math.min(reopen * 2, reopenMaxMillis)
-              yield* pause(reopen)
+          if (end === "fenced" || end === "deposed by view") return end
+          if (end === "closed" && resigned(term)) return end
+          if (typeof end === "string") {
+            reopen = heard ? reopenMinMillis : Math.min(reopen * 2, reopenMaxMillis)
+            yield* pause(reopen)
+          } else if (end.kind === "conflict") {
+            yield* judge(end.term, end.conflict)
+            yield* pause(retryMillis)
+          } else {
+            const done = yield* fromBucket({ ...parts, advance, waitFor }, primary.name.nodeId, end.firstIndex)
+            if (done.kind === "conflict") yield* judge(done.term, done.conflict)
+            if (done.kind !== "restored") yield* pause(retryMillis)
           }
         }
       })
@@ -412,7 +308,8 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
 
   return {
     follow,
-    fenced: () => stream?.wake.openUnsafe(),
+    fence: fence.handler,
+    fences: fence.task,
     lag: () => lag.current(log.commitIndex),
     caughtUp: () => caughtUp,
     onCaughtUp: (listener) => {

@@ -1,18 +1,23 @@
 /** `ClientApi` as etcd answers it: a table of methods over the services. */
 import { Clock, Effect, Layer } from "effect"
+import { assert } from "../core/assert.ts"
 import { Code, type EtcdError, errors, etcdError } from "../core/wire/errors.ts"
 import { type CallContext, ClientApi, type StreamIn, type StreamOut } from "../services/ClientApi.ts"
 import { Access } from "../services/Access.ts"
 import { Alarms } from "../services/Alarms.ts"
 import { Auth } from "../services/Auth.ts"
+import { ClusterView } from "../services/ClusterView.ts"
 import { EtcdExport } from "../services/EtcdExport.ts"
+import { Forwarding } from "../services/Forwarding.ts"
 import { Kv, type Reply } from "../services/Kv.ts"
 import { Leases } from "../services/Leases.ts"
 import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { Membership } from "../services/Membership.ts"
 import { Metrics } from "../services/Metrics.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
+import { PeerNetwork } from "../services/PeerNetwork.ts"
 import { Quota } from "../services/Quota.ts"
+import { Replicator } from "../services/Replicator.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { WatchHub } from "../services/WatchHub.ts"
@@ -25,19 +30,18 @@ import { keepAliveStream, leaseMethods } from "./clientapi/leaseMethods.ts"
 import { lockMethods } from "./clientapi/lockMethods.ts"
 import { maintenanceDataMethods, snapshotStream } from "./clientapi/maintenanceData.ts"
 import { type Disk, hasLeader, maintenanceMethods } from "./clientapi/maintenanceMethods.ts"
+import { makeMembers } from "./clientapi/members.ts"
 import { methods } from "./clientapi/methods.ts"
 import { observeStream } from "./clientapi/observe.ts"
 import { rangeStream } from "./clientapi/rangeStream.ts"
+import { makeRoutes } from "./clientapi/routes.ts"
+import { makeRun } from "./clientapi/run.ts"
 import { endedStream, healthWatch, type StreamMethod, watchStream } from "./clientapi/streams.ts"
 
 /** A stream that asked for a leader lives this long without one (rule W16: three election timeouts). */
 const leaderlessSecondsMax = 3
 
-const refusal = (method: string): EtcdError =>
-  etcdError(
-    Code.Unimplemented,
-    methods.has(method) ? `netsy: method ${method} is not implemented` : `netsy: unknown method ${method}`
-  )
+const unknownMethod = (method: string): EtcdError => etcdError(Code.Unimplemented, `netsy: unknown method ${method}`)
 
 const wantsLeader = (context: CallContext): boolean => context.metadata("hasleader") === "true"
 
@@ -52,6 +56,10 @@ export const layer: Layer.Layer<
   | Auth
   | EtcdExport
   | Quota
+  | Forwarding
+  | Replicator
+  | ClusterView
+  | PeerNetwork
   | NodeStatus
   | Membership
   | LocalStore
@@ -69,16 +77,16 @@ export const layer: Layer.Layer<
     const local = yield* LocalStore
     const settings = yield* Settings
     const supervisor = yield* Supervisor
+    const replicator = yield* Replicator
+    const forwarding = yield* Forwarding
     const clock = yield* Clock.Clock
-    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const run = yield* makeRun(supervisor)
 
     const fromDisk = <A>(effect: Effect.Effect<A, LocalStoreFailed>, reply: Reply<A>): void => {
-      run(
-        Effect.match(effect, {
-          onSuccess: reply.succeed,
-          onFailure: (error) => reply.fail(etcdError(Code.Internal, `netsy: ${error.message}`))
-        })
-      )
+      run(effect, {
+        onSuccess: reply.succeed,
+        onFailure: (error) => reply.fail(etcdError(Code.Internal, `netsy: ${error.message}`))
+      })
     }
     const disk: Disk = {
       size: (reply) => fromDisk(local.size, reply),
@@ -89,7 +97,8 @@ export const layer: Layer.Layer<
     const hub = yield* WatchHub
     const leases = yield* Leases
     const quota = yield* Quota
-    const locks = { access, kv, hub, leases, quota, waiting: { callers: 0 } }
+    const members = makeMembers(yield* ClusterView, yield* PeerNetwork)
+    const locks = { access, kv, hub, leases, quota, forwarding, waiting: { callers: 0 } }
     const unaryMethods = new Map([
       ...kvMethods({
         access,
@@ -103,8 +112,17 @@ export const layer: Layer.Layer<
       ...leaseMethods({ access, leases, quota }),
       ...lockMethods(locks),
       ...electionMethods(locks),
-      ...clusterMethods({ access, kv, membership, status }),
-      ...maintenanceMethods({ access, kv, alarms: yield* Alarms, status, membership, disk, quotaBytes }),
+      ...clusterMethods({ access, kv, members, membership, status }),
+      ...maintenanceMethods({
+        access,
+        kv,
+        alarms: yield* Alarms,
+        status,
+        members,
+        handOver: replicator.handOver,
+        disk,
+        quotaBytes
+      }),
       ...maintenanceDataMethods({ access, exporter, status, revision: kv.revision, run }),
       ...authMethods(yield* Auth, access, maxRequestBytes),
       ...healthMethods(access)
@@ -112,11 +130,17 @@ export const layer: Layer.Layer<
     const streamMethods = new Map<string, StreamMethod>([
       ["/etcdserverpb.KV/RangeStream", rangeStream(kv, access, maxRequestBytes)],
       ["/etcdserverpb.Watch/Watch", watchStream(hub, access)],
-      ["/etcdserverpb.Lease/LeaseKeepAlive", keepAliveStream({ access, leases })],
+      ["/etcdserverpb.Lease/LeaseKeepAlive", keepAliveStream(access, forwarding)],
       ["/v3electionpb.Election/Observe", observeStream(locks)],
       ["/etcdserverpb.Maintenance/Snapshot", snapshotStream({ access, exporter, run })],
       ["/grpc.health.v1.Health/Watch", healthWatch]
     ])
+
+    const routes = makeRoutes(forwarding)
+    for (const [method, kind] of methods) {
+      const served = kind === "unary" ? unaryMethods.has(method) && routes.has(method) : streamMethods.has(method)
+      assert(served, `nobody serves ${method}`)
+    }
 
     /** Ends a stream for want of a leader. */
     const leaderBound = new Set<() => void>()
@@ -147,18 +171,21 @@ export const layer: Layer.Layer<
       }).pipe(Effect.delay("1 second"), Effect.forever)
     )
 
+    const unary: ClientApi["Service"]["unary"] = (method, request, context, reply) => {
+      const handler = unaryMethods.get(method)
+      if (handler === undefined) reply.fail(unknownMethod(method))
+      else if (wantsLeader(context) && !hasLeader(status)) reply.fail(errors.noLeader)
+      else handler(request, context, reply, routes.get(method)!)
+    }
+    forwarding.serve(unary)
+
     return ClientApi.of({
       methods,
-      unary: (method, request, context, reply) => {
-        const handler = unaryMethods.get(method)
-        if (handler === undefined) reply.fail(refusal(method))
-        else if (wantsLeader(context) && !hasLeader(status)) reply.fail(errors.noLeader)
-        else handler(request, context, reply)
-      },
+      unary,
       stream: (method, context, out) => {
         const open = streamMethods.get(method)
         if (open === undefined) {
-          out.end(refusal(method))
+          out.end(unknownMethod(method))
           return endedStream
         }
         if (!wantsLeader(context)) return open(out, context)

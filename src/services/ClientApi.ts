@@ -21,6 +21,8 @@ export interface CallContext extends Caller {
    * one listener. Absent where a transport cannot tell.
    */
   readonly onClosed?: (listener: () => void) => void
+  /** Another node has sent it, for a client of its own. */
+  readonly forwarded?: boolean
 }
 
 export interface UnaryReply {
@@ -51,9 +53,9 @@ export type MethodKind = "unary" | "serverStream" | "bidi"
 export class ClientApi extends Context.Service<
   ClientApi,
   {
-    /** Full gRPC paths, e.g. `/etcdserverpb.KV/Range`, with their kind; everything known, implemented or not. */
+    /** Full gRPC paths, e.g. `/etcdserverpb.KV/Range`, with their kind. */
     readonly methods: ReadonlyMap<string, MethodKind>
-    /** Unknown and not implemented methods fail with Unimplemented. Malformed bytes fail with a clear InvalidArgument. */
+    /** Unknown methods fail with Unimplemented. Malformed bytes fail with a clear InvalidArgument. */
     readonly unary: (method: string, request: Uint8Array, context: CallContext, reply: UnaryReply) => void
     readonly stream: (method: string, context: CallContext, out: StreamOut) => StreamIn
   }

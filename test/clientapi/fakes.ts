@@ -3,8 +3,10 @@ import { Effect, Layer } from "effect"
 import { apiDefaults } from "../../src/core/config/api.ts"
 import { emptyBytes } from "../../src/core/log/record.ts"
 import { errors } from "../../src/core/wire/errors.ts"
+import type { NodeInfo } from "../../src/core/wire/peer/messages.ts"
 import type { KeyValue, RequestOp, ResponseOp, WatchRequest } from "../../src/core/wire/messages.ts"
 import * as AccessOpen from "../../src/layers/AccessOpen.ts"
+import * as ForwardingLocal from "../../src/layers/ForwardingLocal.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
@@ -13,13 +15,16 @@ import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
 import { Access } from "../../src/services/Access.ts"
 import { Alarms } from "../../src/services/Alarms.ts"
 import { Auth } from "../../src/services/Auth.ts"
+import { ClusterView } from "../../src/services/ClusterView.ts"
 import { EtcdExport, ExportFailed } from "../../src/services/EtcdExport.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { Leases } from "../../src/services/Leases.ts"
 import { LocalStore } from "../../src/services/LocalStore.ts"
 import { Membership } from "../../src/services/Membership.ts"
 import { NodeStatus } from "../../src/services/NodeStatus.ts"
+import { PeerNetwork } from "../../src/services/PeerNetwork.ts"
 import { Quota } from "../../src/services/Quota.ts"
+import { Replicator } from "../../src/services/Replicator.ts"
 import type { SettingsShape } from "../../src/services/Settings.ts"
 import { WatchHub, type WatchSink } from "../../src/services/WatchHub.ts"
 
@@ -222,6 +227,7 @@ export const hub = (probe: HubProbe): Layer.Layer<WatchHub> =>
         }
       },
       begin: () => {},
+      jumped: () => {},
       publish: () => {},
       compacted: () => {},
       stats: () => ({ streams: 0, watches: 0, slow: 0, minRevision: 1, eventsSent: 0 })
@@ -232,8 +238,11 @@ const membership = Layer.succeed(
   Membership,
   Membership.of({
     self: () => ({ nodeId: "dev-node-1", incarnation: "a" }),
-    register: Effect.void,
-    allocate: Effect.succeed(5n),
+    readAll: Effect.succeed([]),
+    read: () => Effect.succeed(undefined),
+    allocate: () => Effect.succeed(5n),
+    deregister: () => Effect.void,
+    lookUp: () => Effect.succeed(undefined),
     members: () => [
       {
         id: 5n,
@@ -278,6 +287,35 @@ const auth = Layer.succeed(Auth, {} as unknown as Auth["Service"])
 const leases = Layer.succeed(Leases, {} as unknown as Leases["Service"])
 const quota = Layer.succeed(Quota, Quota.of({ admit: () => undefined }))
 
+const own: NodeInfo = {
+  name: { nodeId: "dev-node-1", incarnation: "a" },
+  memberId: 5n,
+  peerAddress: "127.0.0.1:2381",
+  clientAddress: "127.0.0.1:2378"
+}
+
+/** A cluster of this node alone. */
+const view = Layer.succeed(
+  ClusterView,
+  ClusterView.of({
+    current: () => ({ elector: "dev-node-1", serial: 1, arbiter: undefined, etag: "", nodes: [own] }),
+    offer: () => false,
+    node: (nodeId) => (nodeId === own.name.nodeId ? own : undefined),
+    primary: () => own,
+    isSelf: ({ nodeId }) => nodeId === own.name.nodeId,
+    settle: () => {},
+    onChange: () => () => {},
+    suspect: () => {},
+    onSuspect: () => () => {}
+  })
+)
+
+/** Nobody to hand anything over to, and nobody to call. */
+const replicator = Layer.succeed(Replicator, {
+  handOver: (_nodeId, waiter) => waiter.failed(errors.badLeaderTransferee)
+} as Partial<Replicator["Service"]> as Replicator["Service"])
+const network = Layer.succeed(PeerNetwork, {} as unknown as PeerNetwork["Service"])
+
 /** A node that leads itself, in term 3. */
 const status = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -312,6 +350,10 @@ export const ground = (
         Layer.succeed(EtcdExport, options.exporter ?? noExport),
         auth,
         leases,
+        ForwardingLocal.layer.pipe(Layer.provide(leases)),
+        view,
+        replicator,
+        network,
         options.access === undefined ? AccessOpen.layer : Layer.succeed(Access, options.access)
       )
     ),

@@ -5,10 +5,12 @@ import { TestClock } from "effect/testing"
 import { CampaignRequest } from "../../src/core/wire/codec/election.ts"
 import { LockRequest } from "../../src/core/wire/codec/lock.ts"
 import { electionMethods } from "../../src/layers/clientapi/electionMethods.ts"
+import { routeHere } from "../../src/layers/clientapi/method.ts"
 import { lockMethods } from "../../src/layers/clientapi/lockMethods.ts"
 import { Access } from "../../src/services/Access.ts"
 import type { CallContext } from "../../src/services/ClientApi.ts"
 import { Kv, type Reply } from "../../src/services/Kv.ts"
+import { Forwarding } from "../../src/services/Forwarding.ts"
 import { Leases } from "../../src/services/Leases.ts"
 import { Quota } from "../../src/services/Quota.ts"
 import { WatchHub } from "../../src/services/WatchHub.ts"
@@ -78,6 +80,7 @@ describe("a caller that goes", () => {
             hub: yield* node.use(WatchHub.use(Effect.succeed)),
             leases: yield* node.use(Leases.use(Effect.succeed)),
             quota: yield* node.use(Quota.use(Effect.succeed)),
+            forwarding: yield* node.use(Forwarding.use(Effect.succeed)),
             waiting: { callers: 0 }
           }
           let answered = 0
@@ -91,7 +94,7 @@ describe("a caller that goes", () => {
               ])
               let answer: Uint8Array | undefined
               const reply = { succeed: (found: Uint8Array) => (answer = found), fail: () => {} }
-              methods.get(name)!(request(of), caller.context, reply)
+              methods.get(name)!(request(of), caller.context, reply, routeHere)
               return () => answer
             }
             const first = call(method, callerThatGoes(-1, options.kv, options.leases), holder)

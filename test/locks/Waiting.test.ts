@@ -4,8 +4,10 @@ import { Effect } from "effect"
 import { LockRequest, LockResponse, UnlockRequest } from "../../src/core/wire/codec/lock.ts"
 import { type EtcdError, errors } from "../../src/core/wire/errors.ts"
 import { lockMethods } from "../../src/layers/clientapi/lockMethods.ts"
+import { routeHere } from "../../src/layers/clientapi/method.ts"
 import { Access } from "../../src/services/Access.ts"
 import type { CallContext } from "../../src/services/ClientApi.ts"
+import { Forwarding } from "../../src/services/Forwarding.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { Leases } from "../../src/services/Leases.ts"
 import { Quota } from "../../src/services/Quota.ts"
@@ -29,6 +31,7 @@ const prepared = Effect.gen(function* () {
         hub: yield* WatchHub,
         leases: yield* Leases,
         quota: yield* Quota,
+        forwarding: yield* Forwarding,
         waiting
       })
     })
@@ -46,7 +49,7 @@ const prepared = Effect.gen(function* () {
     const tell = (answer: Uint8Array | EtcdError): void => {
       caller.answer = answer
     }
-    methods.get(`/v3lockpb.Lock/${rpc}`)!(request, context, { succeed: tell, fail: tell })
+    methods.get(`/v3lockpb.Lock/${rpc}`)!(request, context, { succeed: tell, fail: tell }, routeHere)
     return caller
   }
   return { node, waiting, call, lock: () => call("Lock", LockRequest.encode({ name: bytes("a"), lease: 0n })) }

@@ -76,6 +76,7 @@ export const errors = {
   requestTimedOut: etcdError(Code.Unavailable, "etcdserver: request timed out"),
   leaderTransferTimedOut: etcdError(Code.Unavailable, "etcdserver: request timed out, leader transfer took too long"),
   unhealthy: etcdError(Code.Unavailable, "etcdserver: unhealthy cluster"),
+  unhealthyCluster: etcdError(Code.Unavailable, "etcdserver: unhealthy cluster"),
   watchCanceled: etcdError(Code.Canceled, "etcdserver: watch canceled"),
   /** Its caller has gone: nobody reads the answer. */
   requestCanceled: etcdError(Code.Canceled, "etcdserver: request canceled"),

@@ -59,9 +59,9 @@ export const authMethods = (
   ): void => {
     const open = { request, encode: response.encode, call }
     const method = unaryMethod(access, allow === undefined ? open : { ...open, allow })
-    table.set(`/etcdserverpb.Auth/${rpc}`, (bytes, context, reply) => {
+    table.set(`/etcdserverpb.Auth/${rpc}`, (bytes, context, reply, route) => {
       if (bytes.length > maxRequestBytes) reply.fail(errors.requestTooLarge)
-      else method(bytes, context, reply)
+      else method(bytes, context, reply, route)
     })
   }
 

@@ -1,34 +1,30 @@
 /**
- * `etcdserverpb.Cluster`: the list of members, and why it is not changed here. A node joins by being started on the
- * cluster's storage; nobody adds or removes one beforehand.
+ * `etcdserverpb.Cluster`: the list of members, the removal of dead ones, and why nothing else is changed here. A node
+ * joins by being started on the cluster's storage; nobody adds one beforehand.
  */
 import { emptyBytes } from "../../core/log/record.ts"
 import { isPeerUrl } from "../../core/wire/peerUrl.ts"
 import * as codec from "../../core/wire/codec/cluster.ts"
-import { Code, type EtcdError, errors, etcdError } from "../../core/wire/errors.ts"
+import { type EtcdError, errors } from "../../core/wire/errors.ts"
 import type { Access } from "../../services/Access.ts"
 import type { Kv } from "../../services/Kv.ts"
 import type { Membership } from "../../services/Membership.ts"
 import type { NodeStatus } from "../../services/NodeStatus.ts"
+import { type Members, notHere } from "./members.ts"
 import { type Method, type UnaryMethod, unaryMethod } from "./method.ts"
-
-const notHere = (what: string): EtcdError =>
-  etcdError(
-    Code.FailedPrecondition,
-    `netsy: ${what}: membership follows from the storage: a node joins when it is started with the cluster's storage ` +
-      "and leaves when it is stopped; see docs/etcd-compatibility.md"
-  )
 
 export interface ClusterOptions {
   readonly access: Access["Service"]
   readonly kv: Kv["Service"]
   readonly membership: Membership["Service"]
   readonly status: NodeStatus["Service"]
+  readonly members: Pick<Members, "remove">
 }
 
 export const clusterMethods = ({
   access,
   kv,
+  members,
   membership,
   status
 }: ClusterOptions): ReadonlyMap<string, UnaryMethod> => {
@@ -68,9 +64,20 @@ export const clusterMethods = ({
     ],
     [
       "/etcdserverpb.Cluster/MemberRemove",
-      change(codec.MemberRemoveRequest, ({ id }) =>
-        exists(id) ? notHere("a member cannot be removed by hand") : errors.memberNotFound
-      )
+      unaryMethod(access, {
+        request: codec.MemberRemoveRequest,
+        encode: codec.MemberRemoveResponse.encode,
+        allow: (a, caller) => a.root(caller),
+        call: ({ id }, reply) => {
+          if (!exists(id)) return reply.fail(errors.memberNotFound)
+          const removed = (): void =>
+            reply.succeed({
+              header: status.header(0),
+              members: membership.members().filter((member) => member.id !== id)
+            })
+          members.remove(id, { succeed: removed, fail: reply.fail })
+        }
+      })
     ],
     [
       "/etcdserverpb.Cluster/MemberUpdate",

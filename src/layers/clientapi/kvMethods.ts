@@ -3,6 +3,7 @@ import type { Clock } from "effect"
 import { catalog } from "../../core/metrics/catalog.ts"
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../../core/txn/check.ts"
 import { putCost, txnCost } from "../../core/txn/cost.ts"
+import { isReadOnlyTxn } from "../../core/txn/txn.ts"
 import { encodeHeaderResponse } from "../../core/wire/codec/common.ts"
 import {
   decodeCompactionRequest,
@@ -38,6 +39,8 @@ const encodeRange: NonNullable<Method<RangeRequest, RangeResponse>["encodeSlowly
 
 /** How a request ended, for the counters. */
 type Done = (result: "success" | "error") => void
+
+const uncounted: Done = () => {}
 
 /** `netsy_client_requests_total` and its duration, by kind. */
 const makeTimer = (metrics: Metrics["Service"], clock: Clock.Clock): ((kind: string) => () => Done) => {
@@ -86,21 +89,27 @@ export const kvMethods = (options: KvOptions): ReadonlyMap<string, UnaryMethod> 
     const run = unaryMethod(access, method)
     return [
       `/etcdserverpb.KV/${rpc}`,
-      (request, context, reply) => {
-        const done = begin()
+      (request, context, reply, route) => {
+        // Counted where the client is.
+        const done = context.forwarded === true ? uncounted : begin()
         const fail: UnaryReply["fail"] = (error) => {
           done("error")
           reply.fail(error)
         }
         if (writes && request.length > maxRequestBytes) return fail(errors.requestTooLarge)
-        run(request, context, {
-          succeed: (bytes) => {
-            done("success")
-            operations?.inc()
-            reply.succeed(bytes)
+        run(
+          request,
+          context,
+          {
+            succeed: (bytes) => {
+              done("success")
+              operations?.inc()
+              reply.succeed(bytes)
+            },
+            fail
           },
-          fail
-        })
+          route
+        )
       }
     ]
   }
@@ -140,6 +149,7 @@ export const kvMethods = (options: KvOptions): ReadonlyMap<string, UnaryMethod> 
         return encodeTxnResponse(response)
       },
       check: (request) => checkTxn(request, { maxTxnOps }),
+      reads: isReadOnlyTxn,
       allow: (a, caller, request) => a.txn(caller, request),
       call: (request, reply) => {
         const cost = txnCost(request)

@@ -3,6 +3,7 @@ import { leaseGrantCost } from "../../core/txn/cost.ts"
 import * as codec from "../../core/wire/codec/lease.ts"
 import { type EtcdError, errors } from "../../core/wire/errors.ts"
 import type { Access } from "../../services/Access.ts"
+import type { Forwarding } from "../../services/Forwarding.ts"
 import type { Leases } from "../../services/Leases.ts"
 import type { Quota } from "../../services/Quota.ts"
 import { decoded } from "./decode.ts"
@@ -74,9 +75,9 @@ export const leaseMethods = ({ access, leases, quota }: LeaseOptions): ReadonlyM
 
 /** While authentication is on, requests are passed on in their order, each when its sender has been made out. */
 export const keepAliveStream =
-  ({ access, leases }: Pick<LeaseOptions, "access" | "leases">): StreamMethod =>
+  (access: Access["Service"], forwarding: Forwarding["Service"]): StreamMethod =>
   (out, context) => {
-    const stream = leases.keepAlives({
+    const stream = forwarding.keepAlives({
       send: (response) => out.send(codec.LeaseKeepAliveResponse.encode(response)),
       ended: out.end
     })

@@ -1,6 +1,6 @@
 /** `etcdserverpb.Maintenance` about the data: Hash, HashKV, and Snapshot as a stream of a database file. */
 import { createHash } from "node:crypto"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import * as codec from "../../core/wire/codec/maintenance.ts"
 import { Code, type EtcdError, errors, etcdError, isEtcdError } from "../../core/wire/errors.ts"
 import { etcdStorageVersion } from "../../core/version.ts"
@@ -11,6 +11,7 @@ import type { Reply } from "../../services/Kv.ts"
 import type { NodeStatus } from "../../services/NodeStatus.ts"
 import { decoded } from "./decode.ts"
 import { type UnaryMethod, unaryMethod } from "./method.ts"
+import type { Run } from "./run.ts"
 import type { StreamMethod } from "./streams.ts"
 
 /** As etcd cuts it. */
@@ -24,7 +25,7 @@ export interface MaintenanceDataOptions {
   readonly status: NodeStatus["Service"]
   /** The store's revision for headers. */
   readonly revision: () => number
-  readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly run: Run
 }
 
 const asEtcdError = (error: EtcdError | { readonly message: string }): EtcdError =>
@@ -34,7 +35,7 @@ export const maintenanceDataMethods = (options: MaintenanceDataOptions): Readonl
   const { access, exporter, revision, run, status } = options
 
   const answer = <A>(effect: Effect.Effect<A, EtcdError | { readonly message: string }>, reply: Reply<A>): void => {
-    run(Effect.match(effect, { onSuccess: reply.succeed, onFailure: (error) => reply.fail(asEtcdError(error)) }))
+    run(effect, { onSuccess: reply.succeed, onFailure: (error) => reply.fail(asEtcdError(error)) })
   }
 
   const hash = unaryMethod(access, {
@@ -70,7 +71,7 @@ export const snapshotStream =
   ({ access, exporter, run }: Pick<MaintenanceDataOptions, "access" | "exporter" | "run">): StreamMethod =>
   (out: StreamOut, context: CallContext) => {
     let over = false
-    let sending: Fiber.Fiber<void, unknown> | undefined
+    let stop: (() => void) | undefined
     /** Set while the receiver is full. */
     let whenDrained: (() => void) | undefined
 
@@ -100,10 +101,11 @@ export const snapshotStream =
         }
         yield* send(sha256.digest(), 0)
       })
-    ).pipe(Effect.match({ onSuccess: () => end(undefined), onFailure: (error) => end(asEtcdError(error)) }))
+    )
 
     const begin = (): void => {
-      if (!over && sending === undefined) sending = run(sendFile)
+      if (over || stop !== undefined) return
+      stop = run(sendFile, { onSuccess: () => end(undefined), onFailure: (error) => end(asEtcdError(error)) })
     }
 
     const start = (): void => {
@@ -129,7 +131,7 @@ export const snapshotStream =
       ended: () => {},
       closed: () => {
         over = true
-        if (sending !== undefined) run(Fiber.interrupt(sending))
+        stop?.()
       }
     }
   }

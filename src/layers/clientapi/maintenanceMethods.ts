@@ -7,8 +7,9 @@ import { etcdStorageVersion, etcdVersion } from "../../core/version.ts"
 import type { Access } from "../../services/Access.ts"
 import type { Alarms } from "../../services/Alarms.ts"
 import type { Kv, Reply } from "../../services/Kv.ts"
-import type { Membership } from "../../services/Membership.ts"
 import type { NodeStatus } from "../../services/NodeStatus.ts"
+import type { Replicator } from "../../services/Replicator.ts"
+import type { Members } from "./members.ts"
 import { type UnaryMethod, unaryMethod } from "./method.ts"
 
 /** What the local disk says and does; each calls back once. */
@@ -24,7 +25,8 @@ export interface MaintenanceOptions {
   readonly kv: Kv["Service"]
   readonly alarms: Alarms["Service"]
   readonly status: NodeStatus["Service"]
-  readonly membership: Membership["Service"]
+  readonly members: Pick<Members, "nodeOf">
+  readonly handOver: Replicator["Service"]["handOver"]
   readonly disk: Disk
   readonly quotaBytes: number
 }
@@ -49,7 +51,7 @@ const downgradeRefusal = ({ action, version }: codec.DowngradeRequest): EtcdErro
 }
 
 export const maintenanceMethods = (options: MaintenanceOptions): ReadonlyMap<string, UnaryMethod> => {
-  const { access, alarms, disk, kv, membership, quotaBytes, status } = options
+  const { access, alarms, disk, handOver, kv, members, quotaBytes, status } = options
 
   const nodeStatus = unaryMethod(access, {
     request: codec.StatusRequest,
@@ -110,9 +112,9 @@ export const maintenanceMethods = (options: MaintenanceOptions): ReadonlyMap<str
       if (status.memberId() !== status.leaderMemberId()) return reply.fail(errors.notLeader)
       // To itself: it is the leader already.
       if (targetId === status.memberId()) return reply.succeed({ header: undefined })
-      reply.fail(
-        membership.members().some(({ id }) => id === targetId) ? errors.requestTimedOut : errors.badLeaderTransferee
-      )
+      const target = members.nodeOf(targetId)
+      if (target === undefined) return reply.fail(errors.badLeaderTransferee)
+      handOver(target.name.nodeId, { done: () => reply.succeed({ header: undefined }), failed: reply.fail })
     }
   })
 

@@ -5,7 +5,24 @@ import type { CallContext, UnaryReply } from "../../services/ClientApi.ts"
 import type { Reply } from "../../services/Kv.ts"
 import { decoded } from "./decode.ts"
 
-export type UnaryMethod = (request: Uint8Array, context: CallContext, reply: UnaryReply) => void
+/** What is known of a call that is about to be run. */
+export interface Runnable {
+  /** It changes nothing, as this node's state is all that it needs. */
+  readonly reads: boolean
+  /** Asked before it is sent elsewhere: what is wrong with the request whoever sends it. */
+  readonly check: () => EtcdError | undefined
+  /** Runs it on this node. */
+  readonly run: (fail: UnaryReply["fail"]) => void
+  readonly reply: UnaryReply
+}
+
+/** Where a method is run: its calls come here when their requests have been read. */
+export type Route = (call: Runnable, request: Uint8Array, context: CallContext) => void
+
+/** On this node, whatever it is. */
+export const routeHere: Route = ({ reply, run }) => run(reply.fail)
+
+export type UnaryMethod = (request: Uint8Array, context: CallContext, reply: UnaryReply, route: Route) => void
 
 export interface Method<Request, Response> {
   readonly request: { readonly name: string; readonly decode: (bytes: Uint8Array) => Request }
@@ -18,15 +35,19 @@ export interface Method<Request, Response> {
   readonly allow?: (access: Access["Service"], caller: Caller, request: Request) => EtcdError | undefined
   /** The answer shows state: it is not given once users, roles or grants have changed in between. */
   readonly shows?: boolean
+  /** A request that changes nothing, of a method that may. */
+  readonly reads?: (request: Request) => boolean
   /** `caller` is undefined while authentication is off, and for methods without `allow`. */
   readonly call: (request: Request, reply: Reply<Response>, caller: Caller | undefined) => void
 }
 
 const withSteadyAuth = <Response>(access: Access["Service"], reply: Reply<Response>): Reply<Response> => {
   const revision = access.revision()
+  const enabled = access.enabled()
   return {
     succeed: (response) => {
-      if (access.enabled() && access.revision() !== revision) reply.fail(errors.authOldRevision)
+      // Switched on or changed meanwhile: as far as this node had heard, somebody else might have asked.
+      if (access.enabled() && (!enabled || access.revision() !== revision)) reply.fail(errors.authOldRevision)
       else reply.succeed(response)
     },
     fail: reply.fail
@@ -35,7 +56,7 @@ const withSteadyAuth = <Response>(access: Access["Service"], reply: Reply<Respon
 
 export const unaryMethod =
   <Request, Response>(access: Access["Service"], method: Method<Request, Response>): UnaryMethod =>
-  (bytes, context, { fail, succeed }) =>
+  (bytes, context, reply, route) =>
     decoded(
       method.request.name,
       bytes,
@@ -43,20 +64,25 @@ export const unaryMethod =
       (request) => {
         const { allow, encode, encodeSlowly } = method
         const answer = (response: Response): void =>
-          encodeSlowly === undefined ? succeed(encode(response)) : encodeSlowly(response, succeed)
-        const reply: Reply<Response> = { succeed: answer, fail }
-        if (allow === undefined || !access.enabled()) return method.call(request, reply, undefined)
-        const refused = method.check?.(request)
-        if (refused !== undefined) return fail(refused)
-        access.identify(
-          context,
-          (caller) => {
-            const denied = allow(access, caller, request)
-            if (denied !== undefined) return fail(denied)
-            method.call(request, method.shows === true ? withSteadyAuth(access, reply) : reply, caller)
-          },
-          fail
-        )
+          encodeSlowly === undefined ? reply.succeed(encode(response)) : encodeSlowly(response, reply.succeed)
+        const reads = method.reads?.(request) === true
+        const run = (fail: UnaryReply["fail"]): void => {
+          const plain: Reply<Response> = { succeed: answer, fail }
+          const shown = (): Reply<Response> => (method.shows === true || reads ? withSteadyAuth(access, plain) : plain)
+          if (allow === undefined || !access.enabled()) return method.call(request, shown(), undefined)
+          const refused = method.check?.(request)
+          if (refused !== undefined) return fail(refused)
+          access.identify(
+            context,
+            (caller) => {
+              const denied = allow(access, caller, request)
+              if (denied !== undefined) return fail(denied)
+              method.call(request, shown(), caller)
+            },
+            fail
+          )
+        }
+        route({ reads, check: () => method.check?.(request), run, reply }, bytes, context)
       },
-      fail
+      reply.fail
     )

@@ -1,4 +1,4 @@
-/** Every rpc of the etcd API and of gRPC health with its kind (etcd-api.md 1.1), implemented or not. */
+/** Every rpc of the etcd API and of gRPC health with its kind (etcd-api.md 1.1). */
 import type { MethodKind } from "../../services/ClientApi.ts"
 
 /** Service → rpc names; `<` marks a server stream, `*` a stream in both directions. */

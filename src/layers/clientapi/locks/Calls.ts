@@ -4,7 +4,15 @@
  */
 import { leave, sessionTtlSeconds } from "../../../core/locks/recipe.ts"
 import { leaseGrantCost, txnCost } from "../../../core/txn/cost.ts"
-import { Code, type EtcdError, errors, etcdError } from "../../../core/wire/errors.ts"
+import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../../../core/wire/codec/kv.ts"
+import {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseRevokeRequest,
+  LeaseRevokeResponse
+} from "../../../core/wire/codec/lease.ts"
+import { decodeTxnResponse, encodeTxnRequest } from "../../../core/wire/codec/txn.ts"
+import { type EtcdError, errors } from "../../../core/wire/errors.ts"
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
@@ -17,6 +25,7 @@ import type {
 } from "../../../core/wire/messages.ts"
 import type { Access, Caller, Refusal } from "../../../services/Access.ts"
 import type { CallContext } from "../../../services/ClientApi.ts"
+import type { Forwarding, ForwardRules } from "../../../services/Forwarding.ts"
 import type { Kv, Reply } from "../../../services/Kv.ts"
 import type { Leases } from "../../../services/Leases.ts"
 import type { Quota } from "../../../services/Quota.ts"
@@ -28,6 +37,7 @@ export interface LockOptions {
   readonly hub: WatchHub["Service"]
   readonly leases: Leases["Service"]
   readonly quota: Quota["Service"]
+  readonly forwarding: Forwarding["Service"]
   /** How many callers wait for their turn. */
   readonly waiting: { callers: number }
 }
@@ -41,14 +51,50 @@ export interface Session {
   readonly own: boolean
 }
 
-/** Its caller has gone: nobody reads the answer. */
-export const canceled: EtcdError = etcdError(Code.Canceled, "etcdserver: request canceled")
+export const canceled = errors.requestCanceled
 
 const unheard: Reply<unknown> = { succeed: () => {}, fail: () => {} }
+
+const step: ForwardRules = {
+  repeatable: false,
+  heldLong: false,
+  answersLate: false,
+  withoutPrimary: errors.requestTimedOut
+}
+const patientStep: ForwardRules = { ...step, heldLong: true }
+
+interface StepCodec<Request, Response> {
+  readonly method: string
+  readonly encode: (request: Request) => Uint8Array
+  readonly decode: (bytes: Uint8Array) => Response
+}
+
+const stepCodecs = {
+  txn: { method: "/etcdserverpb.KV/Txn", encode: encodeTxnRequest, decode: decodeTxnResponse },
+  deleteRange: {
+    method: "/etcdserverpb.KV/DeleteRange",
+    encode: encodeDeleteRangeRequest,
+    decode: decodeDeleteRangeResponse
+  },
+  grant: {
+    method: "/etcdserverpb.Lease/LeaseGrant",
+    encode: LeaseGrantRequest.encode,
+    decode: LeaseGrantResponse.decode
+  },
+  revoke: {
+    method: "/etcdserverpb.Lease/LeaseRevoke",
+    encode: LeaseRevokeRequest.encode,
+    decode: LeaseRevokeResponse.decode
+  }
+}
 
 export class Calls {
   readonly #options: LockOptions
   readonly #context: CallContext
+  readonly #waits: boolean
+  /** For steps that are held until the caller goes, and for those that nobody gives up. */
+  readonly #stepContext: CallContext
+  readonly #deafContext: CallContext
   #closed = false
   #giveUp: (() => void) | undefined
 
@@ -56,6 +102,10 @@ export class Calls {
   constructor(options: LockOptions, context: CallContext, waits: boolean) {
     this.#options = options
     this.#context = context
+    this.#waits = waits
+    const { commonName, identity, metadata } = context
+    this.#deafContext = { commonName, identity, metadata }
+    this.#stepContext = { ...this.#deafContext, onClosed: (listener) => this.onClosed(listener) }
     if (!waits) return
     context.onClosed?.(() => {
       this.#closed = true
@@ -97,51 +147,69 @@ export class Calls {
 
   deleteRange(request: DeleteRangeRequest, reply: Reply<DeleteRangeResponse>): void {
     const { access, kv } = this.#options
-    this.#allowed(
-      (caller) => access.deleteRange(caller, request),
-      reply,
-      () => kv.deleteRange(request, reply)
+    this.#atPrimary(stepCodecs.deleteRange, request, reply, (own) =>
+      this.#allowed(
+        (caller) => access.deleteRange(caller, request),
+        own,
+        () => kv.deleteRange(request, own)
+      )
     )
   }
 
   txn(request: TxnRequest, reply: Reply<TxnResponse>): void {
-    const { access, kv, quota } = this.#options
-    this.#allowed(
-      (caller) => access.txn(caller, request),
-      reply,
-      () => {
-        const cost = txnCost(request)
-        const full = cost === 0 ? undefined : quota.admit(cost)
-        if (full === undefined) kv.txn(request, reply)
-        else reply.fail(full)
-      }
+    const { access } = this.#options
+    this.#atPrimary(stepCodecs.txn, request, reply, (own) =>
+      this.#allowed(
+        (caller) => access.txn(caller, request),
+        own,
+        () => this.#txnHere(request, own)
+      )
     )
+  }
+
+  #txnHere(request: TxnRequest, reply: Reply<TxnResponse>): void {
+    const { kv, quota } = this.#options
+    const cost = txnCost(request)
+    const full = cost === 0 ? undefined : quota.admit(cost)
+    if (full === undefined) kv.txn(request, reply)
+    else reply.fail(full)
   }
 
   /** The given lease, or a new one that nobody keeps alive, as in etcd. */
   session(lease: bigint, reply: Reply<Session>): void {
     if (lease !== 0n) return reply.succeed({ lease, own: false })
     const { access, leases, quota } = this.#options
-    this.#allowed(
-      (caller) => access.user(caller),
-      reply,
-      () => {
-        const full = quota.admit(leaseGrantCost)
-        if (full !== undefined) return reply.fail(full)
-        const succeed = ({ id }: { readonly id: bigint }): void => reply.succeed({ lease: id, own: true })
-        leases.grant({ id: 0n, ttl: sessionTtlSeconds }, { succeed, fail: reply.fail })
-      }
+    const request = { id: 0n, ttl: sessionTtlSeconds }
+    const granted: Reply<LeaseGrantResponse> = {
+      succeed: ({ id }) => reply.succeed({ lease: id, own: true }),
+      fail: reply.fail
+    }
+    this.#atPrimary(stepCodecs.grant, request, granted, (own) =>
+      this.#allowed(
+        (caller) => access.user(caller),
+        own,
+        () => {
+          const full = quota.admit(leaseGrantCost)
+          if (full === undefined) leases.grant(request, own)
+          else own.fail(full)
+        }
+      )
     )
   }
 
   /** Takes back what the call itself did, whoever may do what by now. A session's keys go with it. */
   withdraw(session: Session, key: Uint8Array, createRevision: number): void {
     if (session.own) this.endSession(session)
-    else this.#options.kv.txn(leave(key, createRevision), unheard)
+    else {
+      const request = leave(key, createRevision)
+      this.#atPrimary(stepCodecs.txn, request, unheard, (own) => this.#options.kv.txn(request, own))
+    }
   }
 
   endSession({ lease, own }: Session): void {
-    if (own) this.#options.leases.revoke({ id: lease }, unheard)
+    if (!own) return
+    const request = { id: lease }
+    this.#atPrimary(stepCodecs.revoke, request, unheard, (reply) => this.#options.leases.revoke(request, reply))
   }
 
   /**
@@ -183,6 +251,28 @@ export class Calls {
       }
     )
     return { stop, drained: stream.drained }
+  }
+
+  /**
+   * A step that only the Active Primary takes: `here`, or sent to it. The caller's rights are checked where it is taken.
+   * One that takes something back is held no longer than any other request: nobody waits for it.
+   */
+  #atPrimary<Request, Response>(
+    { decode, encode, method }: StepCodec<Request, Response>,
+    request: Request,
+    reply: Reply<Response>,
+    here: (reply: Reply<Response>) => void
+  ): void {
+    const heldLong = this.#waits && reply !== unheard
+    this.#options.forwarding.run({
+      rules: heldLong ? patientStep : step,
+      method,
+      request: encode(request),
+      context: heldLong ? this.#stepContext : this.#deafContext,
+      check: () => undefined,
+      reply: { succeed: (bytes) => reply.succeed(decode(bytes)), fail: reply.fail },
+      here: (fail) => here({ succeed: reply.succeed, fail })
+    })
   }
 
   #allowed(check: (caller: Caller) => Refusal, reply: Pick<Reply<never>, "fail">, go: () => void): void {

@@ -4,14 +4,15 @@
  */
 import { type Clock, Effect, Latch } from "effect"
 import { type NodeName, sameNode } from "../../core/election/arbiter.ts"
-import type { NodeInfo, PrimaryMessage, TooFarBehind } from "../../core/wire/peer/messages.ts"
+import type { NodeInfo, NodeReport, PrimaryMessage, TooFarBehind } from "../../core/wire/peer/messages.ts"
 import type { ClusterView } from "../../services/ClusterView.ts"
 import type { History, HistoryError } from "../../services/History.ts"
 import type { LocalStore, LocalStoreFailed } from "../../services/LocalStore.ts"
 import type { Log } from "../../services/Log.ts"
 import type { NodeStatus } from "../../services/NodeStatus.ts"
-import type { PeerNetwork } from "../../services/PeerNetwork.ts"
+import type { PeerMethod, PeerNetwork } from "../../services/PeerNetwork.ts"
 import type { StateMachine } from "../../services/Replicator.ts"
+import { makeFence } from "./fence.ts"
 import { FollowStream } from "./FollowStream.ts"
 import { fromBucket } from "./fromBucket.ts"
 import { Lag } from "./Lag.ts"
@@ -34,6 +35,9 @@ export interface ReplicaParts {
   readonly memberId: () => bigint
   readonly machine: StateMachine
   readonly heartbeatMillis: number
+  readonly report: () => NodeReport
+  /** This node is fenced at the term; told at once, so that a Primary of a lower one is deposed. */
+  readonly onFenced: (term: number) => void
 }
 
 /**
@@ -51,8 +55,10 @@ export interface Replica {
     primary: NodeInfo,
     term: number
   ) => Effect.Effect<FollowEnd, LocalStoreFailed | HistoryError | SetAside>
-  /** This node has been fenced (`fence.ts`): whoever is followed in a lower term is refused from now on. */
-  readonly fenced: () => void
+  /** Handler of `peerMethods.fence`, in either role. */
+  readonly fence: PeerMethod
+  /** Makes fences durable and answers them: a supervised task, in either role. */
+  readonly fences: Effect.Effect<never, LocalStoreFailed>
   /** How far this node is behind what the Primary last said. */
   readonly lag: () => { readonly entries: number; readonly millis: number }
   /** This node has once applied what a Primary had committed when its stream began: it may serve. */
@@ -87,6 +93,16 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
   let waits = false
   /** Why it is not followed, as the log has said last. */
   let troubled = ""
+
+  const fence = makeFence({
+    log,
+    journal,
+    report: parts.report,
+    onFenced: (term) => {
+      stream?.wake.openUnsafe()
+      parts.onFenced(term)
+    }
+  })
 
   const waitFor = (what: string | undefined): void => {
     if (what === undefined && !waits) return
@@ -292,7 +308,8 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
 
   return {
     follow,
-    fenced: () => stream?.wake.openUnsafe(),
+    fence: fence.handler,
+    fences: fence.task,
     lag: () => lag.current(log.commitIndex),
     caughtUp: () => caughtUp,
     onCaughtUp: (listener) => {

@@ -333,6 +333,7 @@ describe("a change of the rule", () => {
       yield* pass(leaseMillis)
       const changing = yield* Effect.forkChild(hold.change(quorumRule), { startImmediately: true })
       yield* pass(2_000)
+      assert.isTrue(world.lines.some((line) => line.fields["purpose"] === "change"))
       world.heal()
       yield* pass(1_100)
       yield* Fiber.join(changing)

@@ -25,7 +25,6 @@ import { Replicator, type StateMachine, type Waiter } from "../services/Replicat
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { AppliedWaiters } from "./replicator/AppliedWaiters.ts"
-import { makeFence } from "./replicator/fence.ts"
 import { NodeLog } from "./replicator/NodeLog.ts"
 import { monotonicMillis } from "./replicator/parts.ts"
 import { makePrimary, type Primary } from "./replicator/primary.ts"
@@ -181,8 +180,13 @@ export const layer: Layer.Layer<
 
     const reignOnce = (won: Won, usable: () => void, machine: StateMachine) =>
       Effect.gen(function* () {
+        const seen = view.current()
+        const locked = yield* Effect.raceFirst(
+          Effect.as(storeLock, true),
+          Effect.as(partChanged(seen, undefined), false)
+        )
+        if (!locked) return
         journal.info("reign_started", { term: won.arbiter.term, mode: won.arbiter.mode })
-        yield* storeLock
         const deposed = yield* primary!.reign(won, () => {
           usable()
           changedRole()
@@ -295,29 +299,23 @@ export const layer: Layer.Layer<
         const self = membership.self()
         const usable = yield* Deferred.make<void>()
         primary = yield* makePrimary({ ...common, log, machine, self })
+        const reigns = primary
         replica = makeReplica({
           ...common,
           log,
           machine,
           self,
           memberId: status.memberId,
-          heartbeatMillis: settings.heartbeatIntervalMillis
+          heartbeatMillis: settings.heartbeatIntervalMillis,
+          report: reports.current,
+          onFenced: (term) => reigns.deposeBelow(term, `this node is fenced at term ${term}`)
         })
         const isUsable = (): void => {
           Deferred.doneUnsafe(usable, Effect.void)
         }
         replica.onCaughtUp(isUsable)
-        const fence = makeFence({
-          log,
-          journal,
-          report: reports.current,
-          onFenced: (term) => {
-            primary!.deposeBelow(term, `this node is fenced at term ${term}`)
-            replica!.fenced()
-          }
-        })
-        peers.handle(peerMethods.fence, fence.handler)
-        yield* supervisor.spawn("fence", fence.task)
+        peers.handle(peerMethods.fence, replica.fence)
+        yield* supervisor.spawn("fences", replica.fences)
         view.onChange(({ arbiter }) => {
           if (arbiter !== undefined)
             primary!.deposeBelow(arbiter.term, `${showNode(arbiter.primary)} reigns in term ${arbiter.term}`)

@@ -14,41 +14,46 @@ import * as AutoCompactorClock from "../layers/AutoCompactorClock.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
+import * as ClusterViewMemory from "../layers/ClusterViewMemory.ts"
 import * as CompactorLocal from "../layers/CompactorLocal.ts"
 import * as ElectionHttp from "../layers/ElectionHttp.ts"
 import * as ElectorBucket from "../layers/ElectorBucket.ts"
 import * as EtcdMetrics from "../layers/EtcdMetrics.ts"
 import * as EtcdExportBbolt from "../layers/EtcdExportBbolt.ts"
+import * as ForwardingPeers from "../layers/ForwardingPeers.ts"
 import * as HealthHttp from "../layers/HealthHttp.ts"
-import * as HeartbeatLocal from "../layers/HeartbeatLocal.ts"
+import * as HeartbeatCluster from "../layers/HeartbeatCluster.ts"
 import * as HistoryBucket from "../layers/HistoryBucket.ts"
 import * as HttpApiEtcd from "../layers/HttpApiEtcd.ts"
 import * as IdentityPlain from "../layers/IdentityPlain.ts"
 import * as IdentityTls from "../layers/IdentityTls.ts"
 import * as KvPrimary from "../layers/KvPrimary.ts"
-import * as LeasesPrimary from "../layers/LeasesPrimary.ts"
+import * as LeadershipClientHttp from "../layers/LeadershipClientHttp.ts"
+import * as LeadershipClientNone from "../layers/LeadershipClientNone.ts"
 import * as LeadershipElector from "../layers/LeadershipElector.ts"
+import * as LeasesReplicated from "../layers/LeasesReplicated.ts"
 import * as LocalStoreMetered from "../layers/LocalStoreMetered.ts"
 import * as LocalStoreSqlite from "../layers/LocalStoreSqlite.ts"
 import * as LogStderr from "../layers/LogStderr.ts"
 import * as MembershipBucket from "../layers/MembershipBucket.ts"
 import * as MetricsPrometheus from "../layers/MetricsPrometheus.ts"
+import * as NodeReportsLocal from "../layers/NodeReportsLocal.ts"
 import * as NodeStatusMemory from "../layers/NodeStatusMemory.ts"
 import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
 import * as ObjectStoreGcs from "../layers/ObjectStoreGcs.ts"
 import * as ObjectStoreMetered from "../layers/ObjectStoreMetered.ts"
 import * as ObjectStoreS3 from "../layers/ObjectStoreS3.ts"
 import * as PasswordsBcrypt from "../layers/PasswordsBcrypt.ts"
-import * as PeerListenerGrpc from "../layers/PeerListenerGrpc.ts"
+import * as PeerNetworkGrpc from "../layers/PeerNetworkGrpc.ts"
+import * as PeerNetworkMemory from "../layers/PeerNetworkMemory.ts"
 import * as QuotaLocal from "../layers/QuotaLocal.ts"
 import * as ReignBucket from "../layers/ReignBucket.ts"
-import * as ReplicatedStatePrimary from "../layers/ReplicatedStatePrimary.ts"
-import * as ReplicatorStore from "../layers/ReplicatorStore.ts"
+import * as ReplicatedStateLog from "../layers/ReplicatedStateLog.ts"
+import * as ReplicatorCluster from "../layers/ReplicatorCluster.ts"
 import * as SettingsValue from "../layers/SettingsValue.ts"
 import * as SnapshotterBucket from "../layers/SnapshotterBucket.ts"
 import * as StateMetrics from "../layers/StateMetrics.ts"
 import * as SupervisorFatal from "../layers/SupervisorFatal.ts"
-import * as TakeoverBucket from "../layers/TakeoverBucket.ts"
 import * as WatchHubHistory from "../layers/WatchHubHistory.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import type { SettingsShape } from "../services/Settings.ts"
@@ -77,33 +82,43 @@ const logins = ({ auth }: SettingsShape) =>
     auth.tokens.kind === "jwt" ? AuthTokensJwt.layer(auth.tokens) : AuthTokensSimple.layer(auth.tokens)
   )
 
-/** `Kv`, `WatchHub` and what they are made of, over the bucket and the local disk. Built when the node is Active. */
+/**
+ * `Kv`, `WatchHub` and what they are made of, over the bucket, the local disk and the other nodes. Built when the node can
+ * serve: as Active Primary, or as a Replica that has caught up.
+ */
 export const node = (settings: SettingsShape) =>
   Layer.mergeAll(
     StateMetrics.layer,
     EtcdMetrics.layer,
-    HeartbeatLocal.layer,
     QuotaLocal.layer,
     AutoCompactorClock.layer,
-    EtcdExportBbolt.layer
+    EtcdExportBbolt.layer,
+    ForwardingPeers.layer()
   ).pipe(
     Layer.provideMerge(
-      Layer.mergeAll(KvPrimary.layer, LeasesPrimary.layer, AlarmsPrimary.layer, AccessAuth.layer, AuthPrimary.layer)
+      Layer.mergeAll(KvPrimary.layer, LeasesReplicated.layer, AlarmsPrimary.layer, AccessAuth.layer, AuthPrimary.layer)
     ),
-    Layer.provideMerge(ReplicatedStatePrimary.layer),
+    Layer.provideMerge(ReplicatedStateLog.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
-    Layer.provideMerge(ReplicatorStore.layer),
-    Layer.provideMerge(TakeoverBucket.layer),
+    Layer.provideMerge(ReplicatorCluster.layer),
     Layer.provideMerge(Layer.mergeAll(ReignBucket.layer({ leaseMillis: leaseOf(settings) }), ChunkBufferBucket.layer)),
     Layer.provideMerge(logins(settings))
   )
 
-/** Elector and membership: what the other ports tell about, while the node still waits for its term. */
+/** Who is there and who is chosen: works from the start on, while the node still waits for its part. */
 export const cluster = (settings: SettingsShape) =>
-  ElectorBucket.layer({ leaseMillis: leaseOf(settings) }).pipe(
+  HeartbeatCluster.layer.pipe(
+    Layer.provideMerge(ElectorBucket.layer({ leaseMillis: leaseOf(settings) })),
+    Layer.provideMerge(NodeReportsLocal.layer),
     Layer.provideMerge(MembershipBucket.layer),
-    Layer.provideMerge(HistoryBucket.layer)
+    Layer.provideMerge(Layer.mergeAll(ClusterViewMemory.layer, HistoryBucket.layer))
   )
+
+/** The node alone in its process: nobody can reach it, it reaches nobody. */
+const alone = Layer.mergeAll(
+  Layer.suspend(() => PeerNetworkMemory.layer(new PeerNetworkMemory.MemoryPeers())),
+  LeadershipClientNone.layer
+)
 
 /** Healthy from here on: for whoever asks, everything below is there. */
 export const loaded = Layer.effectDiscard(NodeStatus.use((status) => Effect.sync(status.setLoaded)))
@@ -124,6 +139,7 @@ export const layer = (settings: SettingsShape) =>
   loaded.pipe(
     Layer.provideMerge(node(settings)),
     Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(alone),
     Layer.provideMerge(stores(settings)),
     Layer.provideMerge(base(settings))
   )
@@ -137,15 +153,17 @@ export const clientPort = (settings: SettingsShape) =>
   )
 
 /**
- * The daemon: the node and its four ports. Certificates are checked before any port opens, health opens first, clients
- * are let in when the node is Active.
+ * The daemon: the node and its four ports. Certificates are checked before any port opens, health opens first, then the
+ * peer and the election port; clients are let in when the node can serve.
  */
 export const daemon = (settings: SettingsShape) => {
   const identity = settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer
   const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
   return loaded.pipe(
-    Layer.provideMerge(Layer.mergeAll(clientPort(settings), election, PeerListenerGrpc.layer)),
+    Layer.provideMerge(clientPort(settings)),
+    Layer.provideMerge(election),
     Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(Layer.mergeAll(PeerNetworkGrpc.layer, LeadershipClientHttp.layer)),
     Layer.provideMerge(stores(settings)),
     Layer.provideMerge(HealthHttp.layer),
     Layer.provideMerge(identity),

@@ -19,12 +19,16 @@ import * as LocalStoreMemory from "../../src/layers/LocalStoreMemory.ts"
 import { MemoryDisk } from "../../src/layers/LocalStoreMemory.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
+import * as LeadershipClientNone from "../../src/layers/LeadershipClientNone.ts"
 import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
 import { MemoryBucket } from "../../src/layers/ObjectStoreMemory.ts"
+import * as PeerNetworkMemory from "../../src/layers/PeerNetworkMemory.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
 import { cluster, node } from "../../src/programs/node.ts"
+import { Elector } from "../../src/services/Elector.ts"
 import { Kv, type Reply } from "../../src/services/Kv.ts"
+import { LeadershipClient, LeadershipUnreachable } from "../../src/services/LeadershipClient.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
 import { WatchHub } from "../../src/services/WatchHub.ts"
 import { embeddedSettings } from "../config/embedded.ts"
@@ -41,6 +45,8 @@ export interface WalkOptions {
   readonly seconds: number
   /** For snapshots' temporary files. */
   readonly folder: string
+  /** Three nodes that know each other, instead of one or two that share a bucket. */
+  readonly cluster?: boolean
 }
 
 export interface WalkReport {
@@ -56,12 +62,20 @@ const stepMillis = 5
 const answerMillisMax = 8_000
 const stopMillisMax = 16_000
 const healMillisMax = 60_000
+/** With every voter gone a recovery has to wait for the time in which one might come back. */
+const healClusterMillisMax = 120_000
 /** When a real store gives a request up that is not answered. */
 const hangMillis = 6_000
 const clients = 4
 const keys = ["a", "b", "c", "d", "e", "f"]
 
-const layerOf = (walk: Walk, slot: Slot, life: Life, lines: Array<LogMemory.MemoryLine>) => {
+const layerOf = (
+  walk: Walk,
+  slot: Slot,
+  life: Life,
+  lines: Array<LogMemory.MemoryLine>,
+  onElector: (elector: Elector["Service"]) => void
+) => {
   const settings = embeddedSettings(slot.env)
   const base = NodeStatusMemory.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(LogMemory.layer(lines), MetricsPrometheus.layer, SupervisorFatal.layer)),
@@ -69,8 +83,13 @@ const layerOf = (walk: Walk, slot: Slot, life: Life, lines: Array<LogMemory.Memo
   )
   const objects = walkBucket({ time: walk.time, bucket: walk.bucket, life, plan: walk.plan, exclusive: walk.exclusive })
   const local = LocalStoreMemory.layer({ disk: slot.disk, syncDelay: walk.syncMillis })
+  const peers = Layer.mergeAll(PeerNetworkMemory.layer(slot.peers()), walk.leadership(slot.nodeId))
+  // It is asked by others long before the node can serve.
+  const told = Layer.effectDiscard(Elector.use((elector) => Effect.sync(() => onElector(elector))))
   return node(settings).pipe(
+    Layer.provideMerge(told),
     Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(peers),
     Layer.provideMerge(Layer.mergeAll(objects, local)),
     Layer.provideMerge(base)
   )
@@ -80,6 +99,9 @@ const layerOf = (walk: Walk, slot: Slot, life: Life, lines: Array<LogMemory.Memo
 interface Slot {
   readonly name: string
   readonly env: Readonly<Record<string, string>>
+  readonly nodeId: string
+  /** The network of the process that starts now. */
+  readonly peers: () => PeerNetworkMemory.MemoryPeers
   readonly rate: number
   readonly wallOffset: number
   disk: MemoryDisk
@@ -94,6 +116,7 @@ interface Process {
   readonly scope: Scope.Closeable
   readonly lines: Array<LogMemory.MemoryLine>
   kv: Kv["Service"] | undefined
+  elector: Elector["Service"] | undefined
   stopping: boolean
 }
 
@@ -147,6 +170,10 @@ export class Walk {
   readonly exclusive: boolean
   readonly syncMillis: number
   readonly setting: string
+  readonly #cluster: boolean
+  readonly #network = new PeerNetworkMemory.MemoryPeers()
+  /** Directions in which nothing passes: `from to`, and how it is noticed. */
+  readonly #cuts = new Map<string, "cut" | "drop">()
   readonly #options: WalkOptions
   readonly #slots: Array<Slot> = []
   readonly #processes: Array<Process> = []
@@ -167,8 +194,10 @@ export class Walk {
     this.#options = options
     this.#state = options.seed >>> 0
     this.#files = new FileWatch(options.folder)
-    const mode = this.pick(["one", "one", "twins", "twins", "pair"])
-    this.exclusive = this.chance(0.3)
+    if (options.cluster === true) this.#connect()
+    this.#cluster = options.cluster === true
+    const mode = this.#cluster ? "three" : this.pick(["one", "one", "twins", "twins", "pair"])
+    this.exclusive = this.chance(0.3) && !this.#cluster
     this.syncMillis = this.pick([0.5, 2, 10])
     this.#faultRate = this.pick([0, 0.02, 0.05, 0.1])
     this.#compacts = this.chance(0.4)
@@ -183,12 +212,23 @@ export class Walk {
       NETSY_DATA_DIR: options.folder,
       NETSY_SNAPSHOT_THRESHOLD_RECORDS: snapshots ? "30" : "0",
       NETSY_SNAPSHOT_HISTORY: "0s",
-      NETSY_SNAPSHOT_KEEP: "1"
+      NETSY_SNAPSHOT_KEEP: "1",
+      ...(this.#cluster ? this.#clusterEnv() : {})
     }
-    for (const [i, name] of (mode === "one" ? ["A"] : ["A", "B"]).entries()) {
+    const names = { one: ["A"], three: ["A", "B", "C"] }[mode] ?? ["A", "B"]
+    for (const [i, name] of names.entries()) {
+      const nodeId = mode === "pair" || mode === "three" ? `node-${name.toLowerCase()}` : "node-1"
+      const at = (port: number): string => `10.0.0.${i + 1}:${port}`
+      const addresses = {
+        NETSY_ADVERTISE_CLIENT: at(2378),
+        NETSY_ADVERTISE_PEER: at(2381),
+        NETSY_ADVERTISE_ELECTION: at(8443)
+      }
       this.#slots.push({
         name,
-        env: mode === "pair" ? { ...env, NETSY_NODE_ID: `node-${name.toLowerCase()}` } : env,
+        nodeId,
+        env: { ...env, NETSY_NODE_ID: nodeId, ...(this.#cluster ? addresses : {}) },
+        peers: this.#cluster ? () => this.#network : () => new PeerNetworkMemory.MemoryPeers(),
         rate: this.pick([0.95, 1, 1.05]),
         wallOffset: i === 0 ? 0 : this.pick([0, 20_000, -20_000]),
         disk: new MemoryDisk(),
@@ -197,6 +237,49 @@ export class Walk {
         startAt: this.below(200)
       })
     }
+  }
+
+  /** Settings of a cluster whose waits are short enough to happen. */
+  #clusterEnv(): Readonly<Record<string, string>> {
+    return {
+      NETSY_HEARTBEAT_INTERVAL: "200ms",
+      NETSY_REPLICATION_QUORUM: this.pick(["-1", "-1", "-1", "0", "2"]),
+      NETSY_ELECTOR_DEREGISTRATION_TIMEOUT: this.pick(["15s", "40s"]),
+      NETSY_REPLICATION_CHUNK_BUFFER_THRESHOLD_AGE_MINUTES: "1",
+      NETSY_REPLICATION_CHUNK_BUFFER_THRESHOLD_SIZE_MB: "1"
+    }
+  }
+
+  /** The network's faults: what passes takes a little, sometimes long; nothing passes a cut. */
+  #connect(): void {
+    const network = this.#network
+    network.decide = (from, to, kind) => {
+      const cut = this.#cuts.get(`${from} ${to}`)
+      if (cut !== undefined) return cut
+      const slow = kind !== "ping" && this.chance(0.01)
+      return { delayMillis: slow && !this.#healed ? this.below(500) : this.random() * 2 }
+    }
+  }
+
+  leadership(nodeId: string): Layer.Layer<LeadershipClient> {
+    if (!this.#cluster) return LeadershipClientNone.layer
+    const ask = (address: string) =>
+      Effect.gen({ self: this }, function* () {
+        yield* Effect.sleep(1)
+        const found = this.#ask(nodeId, address)
+        if (found === undefined) return yield* new LeadershipUnreachable({ address, reason: "no answer" })
+        return found === "" ? ("not leader" as const) : { leaderID: found, leaderAddr: address }
+      })
+    return Layer.succeed(LeadershipClient, LeadershipClient.of({ ask }))
+  }
+
+  /** Whether the node at an election port holds the lock, asked over the same network. */
+  #ask(from: string, address: string): string | undefined {
+    const slot = this.#slots.find((s) => s.env["NETSY_ADVERTISE_ELECTION"] === address)
+    const process = slot?.running
+    if (slot === undefined || process === undefined || !process.life.running) return undefined
+    if (this.#cuts.has(`${from} ${slot.nodeId}`) || this.#cuts.has(`${slot.nodeId} ${from}`)) return undefined
+    return process.elector?.isLeader() === true ? slot.nodeId : ""
   }
 
   // Randomness
@@ -261,6 +344,7 @@ export class Walk {
       scope,
       lines,
       kv: undefined,
+      elector: undefined,
       stopping: false
     }
     slot.running = process
@@ -269,7 +353,10 @@ export class Walk {
     // It looks for leftovers of snapshots on the real disk.
     this.time.expectRealWork()
     const clock = clockOf(this.time, life)
-    const started = Layer.buildWithScope(Layer.fresh(layerOf(this, slot, life, lines)), scope).pipe(
+    const onElector = (elector: Elector["Service"]): void => {
+      process.elector = elector
+    }
+    const started = Layer.buildWithScope(Layer.fresh(layerOf(this, slot, life, lines, onElector)), scope).pipe(
       Random.withSeed(`${this.#options.seed} ${process.name}`),
       Effect.provideService(Clock.Clock, clock)
     )
@@ -294,7 +381,8 @@ export class Walk {
 
   /** A process that ended by itself; only being deposed is a reason for that. */
   #ended(slot: Slot, process: Process, reason: string): void {
-    if (!reason.includes("deposed in term")) this.history.violation(`${process.name} ended: ${reason}`)
+    const byRecovery = reason.includes("gave up what followed index")
+    if (!reason.includes("deposed in term") && !byRecovery) this.history.violation(`${process.name} ended: ${reason}`)
     this.#count("ended by itself")
     this.#stop(slot, process)
   }
@@ -328,6 +416,7 @@ export class Walk {
     if (process === undefined) return
     this.#count(`kill: ${disk} disk`)
     process.life.kill()
+    this.#network.kill(slot.nodeId)
     this.#forgetOf(process)
     slot.running = undefined
     slot.disk.crash(this.below(slot.disk.unsyncedCount + 1))
@@ -555,7 +644,21 @@ export class Walk {
 
   // The walk
 
+  /** One direction or both between two nodes, noticed at once or by silence. */
+  #cut(): void {
+    const from = this.pick(this.#slots).nodeId
+    const to = this.pick(this.#slots.filter((s) => s.nodeId !== from)).nodeId
+    const how = this.pick(["cut", "drop"] as const)
+    const pairs = this.chance(0.5) ? [`${from} ${to}`] : [`${from} ${to}`, `${to} ${from}`]
+    this.#count(`network: ${how}, ${pairs.length === 1 ? "one way" : "both ways"}`)
+    for (const pair of pairs) this.#cuts.set(pair, how)
+    this.time.after(this.below(this.chance(0.3) ? 20_000 : 3_000), () => {
+      for (const pair of pairs) this.#cuts.delete(pair)
+    })
+  }
+
   #disturb(): void {
+    if (this.#cluster && this.chance(0.35)) return this.#cut()
     const slot = this.pick(this.#slots)
     const process = slot.running
     // A node that is not up yet is left alone most of the time, or hardly any would ever be.
@@ -597,7 +700,7 @@ export class Walk {
     await this.#go(this.#options.seconds * 1_000, () => {
       if (this.time.now >= disturbAt) {
         this.#disturb()
-        disturbAt = this.time.now + this.below(5_000)
+        disturbAt = this.time.now + this.below(this.#cluster ? 20_000 : 5_000)
       }
       for (let free = clients - this.#pending.size; free > 0; free--) {
         const up = this.#slots.flatMap((s) =>
@@ -626,6 +729,7 @@ export class Walk {
   async #heal(): Promise<void> {
     this.#healed = true
     this.#outage = undefined
+    this.#cuts.clear()
     await this.#go(
       30_000,
       () => {},
@@ -641,11 +745,11 @@ export class Walk {
     for (const slot of this.#slots) slot.disk = new MemoryDisk()
     if (this.history.violations.length > 0) return
     const slot = this.#slots[0]!
-    this.#start(slot)
+    for (const started of this.#cluster ? this.#slots : [slot]) this.#start(started)
     let checked = false
     let asked = false
     await this.#go(
-      healMillisMax,
+      this.#cluster ? healClusterMillisMax : healMillisMax,
       () => {
         const kv = slot.running?.kv
         if (kv === undefined || asked || this.history.knownUpTo < kv.revision()) return
@@ -660,6 +764,6 @@ export class Walk {
       },
       () => checked
     )
-    if (!checked) this.history.violation(`the node with an empty disk was not up within ${healMillisMax} ms`)
+    if (!checked) this.history.violation(`the node with an empty disk was not up in time`)
   }
 }

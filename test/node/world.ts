@@ -4,6 +4,7 @@ import type { EtcdError } from "../../src/core/wire/errors.ts"
 import type { PutResponse, RangeResponse } from "../../src/core/wire/messages.ts"
 import * as LocalStoreMemory from "../../src/layers/LocalStoreMemory.ts"
 import { MemoryDisk } from "../../src/layers/LocalStoreMemory.ts"
+import * as LeadershipClientNone from "../../src/layers/LeadershipClientNone.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
@@ -11,6 +12,7 @@ import type { Call, Fault } from "../../src/layers/ObjectStoreFaulty.ts"
 import * as ObjectStoreFaulty from "../../src/layers/ObjectStoreFaulty.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import { MemoryBucket } from "../../src/layers/ObjectStoreMemory.ts"
+import * as PeerNetworkMemory from "../../src/layers/PeerNetworkMemory.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
 import { cluster, node } from "../../src/programs/node.ts"
@@ -54,8 +56,10 @@ const layerOf = (world: World, life: Life) => {
   const objects = ObjectStoreFaulty.layer((call) =>
     life.dead ? { kind: "hang", effect: false } : world.decide(call)
   ).pipe(Layer.provide(ObjectStoreMemory.layer({ bucket: world.bucket, exclusive: world.exclusive === true })))
+  const peers = PeerNetworkMemory.layer(new PeerNetworkMemory.MemoryPeers())
   return node(settings).pipe(
     Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(Layer.mergeAll(peers, LeadershipClientNone.layer)),
     Layer.provideMerge(Layer.mergeAll(objects, LocalStoreMemory.layer({ disk: world.disk }))),
     Layer.provideMerge(base)
   )

@@ -238,6 +238,10 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         status.setPrimary("starting")
         const hold = yield* parts.reign.begin(won)
         held = hold
+        // What was heard while nothing was held yet.
+        if (log.fenced > number) hold.depose(`this node is fenced at term ${log.fenced}`)
+        const known = view.current().arbiter?.term ?? 0
+        if (known > number) hold.depose(`the arbiter is at term ${known}`)
         yield* becomeActive(hold, onActive).pipe(Effect.raceFirst(hold.over))
         return yield* hold.over
       })

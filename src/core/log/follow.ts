@@ -8,8 +8,6 @@ import { isHigher, type Position } from "./record.ts"
 
 export interface FollowLog {
   readonly last: Position
-  /** First index from which the log is complete; the term of the entry before it is known too. */
-  readonly firstIndex: number
   /** Never truncated at or below. */
   readonly commitIndex: number
 }
@@ -35,7 +33,7 @@ export type Following =
   /** The Primary's log differs at this index, which is committed here. */
   | { readonly kind: "conflict"; readonly index: number }
 
-/** Asks for the term of an own entry; undefined: the log does not hold it. */
+/** Asks for the term of an own entry; undefined: it is not in the log any more, for it was committed long ago. */
 export type Questions<A> = Generator<number, A, number | undefined>
 
 export function* follow(own: FollowLog, offered: Offered): Questions<Following> {
@@ -50,6 +48,7 @@ export function* follow(own: FollowLog, offered: Offered): Questions<Following> 
     return { kind: "mismatch", at: yield* newestBelow(own, prev.index, Math.min(term, prev.term + 1)) }
   }
   const overlap = Math.min(last.index - prev.index, entries.length)
+  if ((yield* termAt(own, prev.index + overlap)) === undefined) return yield* belowTheLog(own, prev)
   const held = yield* agreeing(own, offered, overlap)
   const match = prev.index + entries.length
   if (held === overlap) return { kind: "fits", held, truncateFrom: undefined, match }
@@ -63,14 +62,17 @@ function* termAt(own: FollowLog, index: number): Questions<number | undefined> {
   return index === 0 ? 0 : yield index
 }
 
-/** A position that this log does not hold any more: everything there is committed. */
+function* knownTerm(own: FollowLog, index: number): Questions<number> {
+  const term = yield* termAt(own, index)
+  assert(term !== undefined, `the log ends at ${own.last.index} and does not know the term of entry ${index}`)
+  return term
+}
+
+/** Everything there is committed: what can be compared begins at the commit index. */
 function* belowTheLog(own: FollowLog, prev: Position): Questions<Following> {
-  const base = yield* termAt(own, own.firstIndex - 1)
-  assert(base !== undefined, `the term of entry ${own.firstIndex - 1} is not known`)
-  if (prev.term > base) return { kind: "conflict", index: prev.index }
-  const term = yield* termAt(own, own.commitIndex)
-  assert(term !== undefined, `the term of the committed entry ${own.commitIndex} is not known`)
-  return { kind: "mismatch", at: { index: own.commitIndex, term } }
+  const at = { index: own.commitIndex, term: yield* knownTerm(own, own.commitIndex) }
+  // Terms never fall, so the Primary's log is another one from here on.
+  return prev.term > at.term ? { kind: "conflict", index: prev.index } : { kind: "mismatch", at }
 }
 
 /** The newest entry at or below `from` with a term below `term`, but never below the commit index. */
@@ -79,25 +81,22 @@ function* newestBelow(own: FollowLog, from: number, term: number): Questions<Pos
   let high = from
   while (low < high) {
     const middle = Math.ceil((low + high) / 2)
-    const found = yield* termAt(own, middle)
-    assert(found !== undefined, `the log ends at ${own.last.index} but the term of entry ${middle} is not known`)
-    if (found < term) low = middle
+    if ((yield* knownTerm(own, middle)) < term) low = middle
     else high = middle - 1
   }
-  const found = yield* termAt(own, low)
-  assert(found !== undefined, `the term of the committed entry ${low} is not known`)
-  return { index: low, term: found }
+  return { index: low, term: yield* knownTerm(own, low) }
 }
 
 /** How many of the first `overlap` offered entries are this log's own. */
 function* agreeing(own: FollowLog, { entries, prev }: Offered, overlap: number): Questions<number> {
-  let low = 0
-  let high = overlap
   // Nearly always all of them.
   if (overlap > 0 && (yield* termAt(own, prev.index + overlap)) === entries[overlap - 1]!.term) return overlap
+  let low = 0
+  let high = overlap
   while (low < high) {
     const middle = Math.ceil((low + high) / 2)
-    if ((yield* termAt(own, prev.index + middle)) === entries[middle - 1]!.term) low = middle
+    const term = yield* termAt(own, prev.index + middle)
+    if (term === undefined || term === entries[middle - 1]!.term) low = middle
     else high = middle - 1
   }
   return low

@@ -21,14 +21,14 @@ export const layer: Layer.Layer<Alarms, never, ReplicatedState | Log> = Layer.ef
     const has = ({ alarm, memberId }: AlarmMember): boolean =>
       state.alarms().some((other) => other.alarm === alarm && other.memberId === memberId)
 
-    const answer = (alarms: List, reply: Reply<List>): void =>
-      state.whenHeadReadable({ done: () => reply.succeed(alarms), failed: reply.fail })
-
-    const change = (alarm: AlarmMember, action: number, reply: Reply<List>): void =>
+    /** `wanted`: the alarm shall be there; what is so already takes no entry. */
+    const change = (alarm: AlarmMember, wanted: boolean, unchanged: List, reply: Reply<List>): void =>
       state.guarded(reply, () => {
         const next = state.next()
         if (isEtcdError(next)) return reply.fail(next)
+        if (has(alarm) === wanted) return state.readHead(reply, () => unchanged)
         const { alarm: type, memberId } = alarm
+        const action = wanted ? LoggedAction.Activate : LoggedAction.Deactivate
         state.append(
           next,
           [],
@@ -50,19 +50,12 @@ export const layer: Layer.Layer<Alarms, never, ReplicatedState | Log> = Layer.ef
     return Alarms.of({
       active: state.alarms,
       list: (type, reply) =>
-        answer(
-          state.alarms().filter(({ alarm }) => type === AlarmType.None || alarm === type),
-          reply
-        ),
+        state.readHead(reply, () => state.alarms().filter(({ alarm }) => type === AlarmType.None || alarm === type)),
       activate: (alarm, reply) => {
-        if (alarm.alarm === AlarmType.None) answer([], reply)
-        else if (has(alarm)) answer(activate([], alarm), reply)
-        else change(alarm, LoggedAction.Activate, reply)
+        if (alarm.alarm === AlarmType.None) state.readHead<List>(reply, () => [])
+        else change(alarm, true, activate([], alarm), reply)
       },
-      deactivate: (alarm, reply) => {
-        if (has(alarm)) change(alarm, LoggedAction.Deactivate, reply)
-        else answer([], reply)
-      }
+      deactivate: (alarm, reply) => change(alarm, false, [], reply)
     })
   })
 )

@@ -18,7 +18,6 @@ import {
 } from "../core/auth/changes.ts"
 import { checkRoot } from "../core/auth/checks.ts"
 import { byText } from "../core/auth/state.ts"
-import type { AuthChange } from "../core/log/opAuth.ts"
 import { Code, type EtcdError, errors, etcdError, isEtcdError } from "../core/wire/errors.ts"
 import type { HeaderResponse, ResponseHeader } from "../core/wire/messages.ts"
 import type { Caller } from "../services/Access.ts"
@@ -50,7 +49,7 @@ export const layer: Layer.Layer<Auth, never, ReplicatedState | AuthTokens | Pass
 
       const header = (): ResponseHeader => status.header(state.store.headRevision)
 
-      /** Tells what is so at head, once that is committed. */
+      /** Tells what is so at head, once that is committed. For the Primary. */
       const answer = <A>(reply: Reply<A>, response: A | EtcdError): void =>
         state.whenHeadReadable({
           done: () => (isEtcdError(response) ? reply.fail(response) : reply.succeed(response)),
@@ -58,18 +57,22 @@ export const layer: Layer.Layer<Auth, never, ReplicatedState | AuthTokens | Pass
         })
 
       /** Tokens follow the head, as the checks do: one that is made from here on is made by what was just appended. */
-      const forgetTokens = (change: AuthChange): void => {
+      state.onHeadOp((op) => {
+        if (op.kind !== "auth") return
+        const { change } = op.auth
         if (change.kind === "disable") tokens.forgetAll()
         else if (change.kind === "userDelete" || change.kind === "userChangePassword") tokens.forgetUser(change.name)
-      }
+      })
+      // Users may have gone without an operation that says so.
+      state.onReloaded(tokens.forgetAll)
 
       const change = (reply: Reply<HeaderResponse>, evaluate: () => Outcome): void =>
         state.guarded(reply, () => {
+          const next = state.next()
+          if (isEtcdError(next)) return reply.fail(next)
           const outcome = evaluate()
           if (outcome === undefined) return answer(reply, { header: header() })
           if (isEtcdError(outcome)) return answer(reply, outcome)
-          const next = state.next()
-          if (isEtcdError(next)) return reply.fail(next)
           const auth = authOp(state.auth(), outcome)
           const revision = state.append(
             next,
@@ -77,7 +80,6 @@ export const layer: Layer.Layer<Auth, never, ReplicatedState | AuthTokens | Pass
             { kind: "auth", auth },
             { done: () => reply.succeed({ header: status.header(revision) }), failed: reply.fail }
           )
-          forgetTokens(outcome)
         })
 
       /** Time has passed since the caller was let in. */
@@ -97,12 +99,15 @@ export const layer: Layer.Layer<Auth, never, ReplicatedState | AuthTokens | Pass
         if (user.noPassword) return reply.fail(passwordNotWanted)
         const checked = (matches: boolean): void => {
           // Users have changed meanwhile, this one perhaps: once more.
-          if (state.auth().revision !== revision || !state.auth().enabled) return logIn(name, password, reply)
+          const now = state.auth()
+          if (now.revision !== revision || !now.enabled || now.users.get(name) !== user) {
+            return logIn(name, password, reply)
+          }
           if (!matches) {
             log.warn("auth_login_failed", { user: name })
             return reply.fail(errors.authFailed)
           }
-          const use = (token: string): void => answer(reply, { header: header(), token })
+          const use = (token: string): void => state.readHead(reply, () => ({ header: header(), token }))
           tokens.assign(name, revision, state.headIndex(), use, reply.fail)
         }
         passwords.matches(password, user.passwordHash, {
@@ -120,10 +125,11 @@ export const layer: Layer.Layer<Auth, never, ReplicatedState | AuthTokens | Pass
       return Auth.of({
         enable: (reply) => change(reply, () => enable(state.auth())),
         disable: (reply) => change(reply, () => disable(state.auth())),
-        status: (reply) => {
-          const { enabled, revision } = state.auth()
-          answer(reply, { header: header(), enabled, authRevision: revision })
-        },
+        status: (reply) =>
+          state.readHead(reply, () => {
+            const { enabled, revision } = state.auth()
+            return { header: header(), enabled, authRevision: revision }
+          }),
         // The users that are asked are those of a linearizable read.
         authenticate: (name, password, reply) =>
           state.whenHeadReadable({
@@ -135,11 +141,15 @@ export const layer: Layer.Layer<Auth, never, ReplicatedState | AuthTokens | Pass
           const add = (passwordHash: Uint8Array): Outcome =>
             stillRoot(caller) ?? checkUserAdd(state.auth(), name) ?? { kind: "userAdd", name, passwordHash, noPassword }
           if (noPassword) return change(reply, () => add(new Uint8Array(0)))
+          const next = state.next()
+          if (isEtcdError(next)) return reply.fail(next)
           const refused = checkUserAdd(state.auth(), name)
           if (refused !== undefined) return answer(reply, refused)
           withHash(password, reply, add)
         },
         userChangePassword: ({ hashedPassword, name, password }, caller, reply) => {
+          const next = state.next()
+          if (isEtcdError(next)) return reply.fail(next)
           const replace = (hash: Uint8Array): Outcome =>
             stillRoot(caller) ?? userChangePassword(state.auth(), name, hash)
           const user = state.auth().users.get(name)
@@ -149,21 +159,25 @@ export const layer: Layer.Layer<Auth, never, ReplicatedState | AuthTokens | Pass
           change(reply, () => replace(Buffer.from(hashedPassword, "base64")))
         },
         userDelete: (name, reply) => change(reply, () => userDelete(state.auth(), name)),
-        userGet: (name, reply) => {
-          const user = state.auth().users.get(name)
-          answer(reply, user === undefined ? errors.userNotFound : { header: header(), roles: user.roles })
-        },
-        userList: (reply) => answer(reply, { header: header(), users: [...state.auth().users.keys()].sort(byText) }),
+        userGet: (name, reply) =>
+          state.readHead(reply, () => {
+            const user = state.auth().users.get(name)
+            return user === undefined ? errors.userNotFound : { header: header(), roles: user.roles }
+          }),
+        userList: (reply) =>
+          state.readHead(reply, () => ({ header: header(), users: [...state.auth().users.keys()].sort(byText) })),
         userGrantRole: (name, role, reply) => change(reply, () => userGrantRole(state.auth(), name, role)),
         userRevokeRole: (name, role, reply) => change(reply, () => userRevokeRole(state.auth(), name, role)),
 
         roleAdd: (name, reply) => change(reply, () => roleAdd(state.auth(), name)),
         roleDelete: (name, reply) => change(reply, () => roleDelete(state.auth(), name)),
-        roleGet: (name, reply) => {
-          const permissions = permissionsOf(state.auth(), name)
-          answer(reply, isEtcdError(permissions) ? permissions : { header: header(), permissions })
-        },
-        roleList: (reply) => answer(reply, { header: header(), roles: [...state.auth().roles.keys()].sort(byText) }),
+        roleGet: (name, reply) =>
+          state.readHead(reply, () => {
+            const permissions = permissionsOf(state.auth(), name)
+            return isEtcdError(permissions) ? permissions : { header: header(), permissions }
+          }),
+        roleList: (reply) =>
+          state.readHead(reply, () => ({ header: header(), roles: [...state.auth().roles.keys()].sort(byText) })),
         roleGrantPermission: (name, permission, reply) =>
           change(reply, () => roleGrantPermission(state.auth(), name, permission)),
         roleRevokePermission: (name, key, rangeEnd, reply) =>

@@ -1,6 +1,7 @@
 /**
  * Compaction without anybody asking: etcd's automatic modes and Netsy's `compaction_interval`, each a task that looks at
- * its schedule by the clock and compacts through `Kv`, as a client would. Runs where `Kv` is Active.
+ * its schedule by the clock and compacts through `Kv`, as a client would. Every node keeps its schedule, the Active Primary
+ * acts on it.
  */
 import { Clock, Effect, Layer } from "effect"
 import {
@@ -14,15 +15,17 @@ import { type EtcdError, errors } from "../core/wire/errors.ts"
 import { Kv } from "../services/Kv.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
+import { Replicator } from "../services/Replicator.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { WatchHub } from "../services/WatchHub.ts"
 
-export const layer: Layer.Layer<never, never, Kv | WatchHub | Settings | Supervisor | Log | Metrics> =
+export const layer: Layer.Layer<never, never, Kv | WatchHub | Replicator | Settings | Supervisor | Log | Metrics> =
   Layer.effectDiscard(
     Effect.gen(function* () {
       const kv = yield* Kv
       const hub = yield* WatchHub
+      const replicator = yield* Replicator
       const { autoCompaction, compactionIntervalMillis } = yield* Settings
       const supervisor = yield* Supervisor
       const log = yield* Log
@@ -79,7 +82,7 @@ export const layer: Layer.Layer<never, never, Kv | WatchHub | Settings | Supervi
             const { minRevision } = hub.stats()
             const now = { revision: kv.revision(), floor: kv.floor(), minWatchRevision: minRevision }
             const revision = schedule.tick(now)
-            if (revision !== undefined) yield* propose(mode, schedule, now, revision)
+            if (revision !== undefined && replicator.role() === "active") yield* propose(mode, schedule, now, revision)
           }
         })
 

@@ -2,8 +2,8 @@
  * `EtcdExport` over the replicated state and `LocalStore`: rows stream page by page from a consistent view into a bbolt
  * file or a hash, so memory is bounded by a page and by what lies beside the keys (leases, users).
  *
- * A file has to equal what etcd holds after its compaction, so the view is opened behind the floor's own compaction of
- * the disk, and only used if the floor has not moved meanwhile. What is removed later the view still shows.
+ * A file has to equal what etcd holds after its compaction, so the view leaves out what the floor lets go, whether it is
+ * gone from the disk or waits for the bucket; it is only used if the floor has not moved meanwhile.
  */
 import type { FileHandle } from "node:fs/promises"
 import { open, unlink } from "node:fs/promises"
@@ -33,6 +33,7 @@ const filesMax = 2
 /** Hashes are cheap in memory but read everything. */
 const hashesTogether = 2
 const hashesWaitingMax = 64
+const replacedRetryMillis = 50
 /** A compaction may come between; then it is tried again. */
 const attemptsMax = 5
 
@@ -50,14 +51,24 @@ export const layer: Layer.Layer<EtcdExport, never, ReplicatedState | LocalStore 
         new ExportFailed({ folder: settings.dataDir, reason: cause instanceof Error ? cause.message : String(cause) })
       const io = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: failed })
 
-      const openView = (upToIndex: number) => Effect.acquireRelease(local.view(upToIndex), (view) => view.close)
+      /** Undefined: the log is being replaced by what the bucket has. */
+      const openView = (upToIndex: number, floor: number) =>
+        Effect.gen(function* () {
+          const revision = state.store.committedRevision
+          const opening = Effect.acquireRelease(local.view(upToIndex, floor), (view) => view.close)
+          const [view, bounds] = yield* Effect.all([opening, local.bounds], { concurrency: 2 })
+          if (bounds.lastRevision >= revision && bounds.floor <= state.store.floor) return view
+          yield* view.close
+          yield* Effect.sleep(replacedRetryMillis)
+          return undefined
+        })
 
       /** The committed state, and a view of the disk that holds of it exactly what a compacted etcd would. */
       const openState = Effect.gen(function* () {
         for (let attempt = 0; attempt < attemptsMax; attempt++) {
           const source = state.snapshotSource()
-          if (source.floor > 0) yield* local.compact(source.floor)
-          const view = yield* openView(source.index)
+          const view = yield* openView(source.index, source.floor)
+          if (view === undefined) continue
           if (state.store.floor === source.floor) return { source, view }
           yield* view.close
         }
@@ -156,8 +167,8 @@ export const layer: Layer.Layer<EtcdExport, never, ReplicatedState | LocalStore 
           Effect.gen(function* () {
             const opened = HashKv.open(state.store, revision)
             if (isEtcdError(opened)) return yield* Effect.fail(opened)
-            const view = yield* openView(state.commitIndex())
-            if (state.store.compactRevision !== opened.compactRevision) return undefined
+            const view = yield* openView(state.snapshotSource().index, 0)
+            if (view === undefined || state.store.compactRevision !== opened.compactRevision) return undefined
             for (let done = false; !done;) {
               const page = yield* view.next(pageRecords, pageBytes)
               // The store tells which version counts at the revision as long as its floor is not above it.

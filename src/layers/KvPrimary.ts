@@ -1,4 +1,7 @@
-/** `Kv` on the Primary: evaluates against head, appends to the replicated log, and answers when that is committed. */
+/**
+ * `Kv` over the replicated state: reads in either role; writes, on the Primary, are evaluated against head and appended to
+ * the log, and answered when that is committed.
+ */
 import { Effect, Layer } from "effect"
 import { isActive } from "../core/alarm/alarms.ts"
 import { checkCompact } from "../core/mvcc/compact.ts"
@@ -148,10 +151,10 @@ export const layer: Layer.Layer<Kv, never, ReplicatedState | Settings | NodeStat
         if (isReadOnlyTxn(request)) {
           return whenCommittedReadable(isSerializableTxn(request), reply, () => readOnlyTxn(request, reply))
         }
-        const full = stopped(txnCost(request) > 0)
-        if (full !== undefined) return refuse(reply, full)
         const next = state.next()
         if (isEtcdError(next)) return reply.fail(next)
+        const full = stopped(txnCost(request) > 0)
+        if (full !== undefined) return refuse(reply, full)
         const outcome = evaluateTxn(store, request, state.writeContext(next))
         if (isEtcdError(outcome)) return refuse(reply, outcome)
         if (outcome.records.length === 0) {
@@ -198,10 +201,10 @@ export const layer: Layer.Layer<Kv, never, ReplicatedState | Settings | NodeStat
         guarded(reply, () => {
           const refused = checkPut(request)
           if (refused !== undefined) return reply.fail(refused)
-          const full = stopped(true)
-          if (full !== undefined) return refuse(reply, full)
           const next = state.next()
           if (isEtcdError(next)) return reply.fail(next)
+          const full = stopped(true)
+          if (full !== undefined) return refuse(reply, full)
           const outcome = evaluatePut(store, request, state.writeContext(next))
           if (isEtcdError(outcome)) return refuse(reply, outcome)
           const revision = store.headRevision + 1
@@ -212,10 +215,12 @@ export const layer: Layer.Layer<Kv, never, ReplicatedState | Settings | NodeStat
         }),
       deleteRange: (request, reply) =>
         guarded(reply, () => {
-          const refused = checkDeleteRange(request) ?? stopped(false)
+          const refused = checkDeleteRange(request)
           if (refused !== undefined) return reply.fail(refused)
           const next = state.next()
           if (isEtcdError(next)) return reply.fail(next)
+          const corrupt = stopped(false)
+          if (corrupt !== undefined) return refuse(reply, corrupt)
           const outcome = evaluateDeleteRange(store, request, state.writeContext(next))
           const changed = outcome.records.length > 0
           const revision = changed ? store.headRevision + 1 : store.headRevision

@@ -102,9 +102,9 @@ const make = Effect.fnUntraced(function* (options: LocalStoreMemoryOptions) {
     changes: (fromRevision, toRevision, maxBytes) =>
       read("changes", ({ table }) => table.changes(fromRevision, toRevision, maxBytes)),
     versions: (wanted) => read("versions", ({ table }) => wanted.map((one) => table.version(one))),
-    view: (upToIndex) =>
+    view: (upToIndex, floor = 0) =>
       read("view", ({ table }) => {
-        const records = table.view(upToIndex)
+        const records = table.view(upToIndex, floor)
         const count = records.length
         let at = 0
         return {
@@ -139,14 +139,14 @@ const make = Effect.fnUntraced(function* (options: LocalStoreMemoryOptions) {
       )
     ),
     abandon: (reason) => read("abandon", () => disk.corrupt(reason)),
-    compact: (revision, state) =>
+    compact: (revision, state, ops = {}) =>
       Effect.suspend(() => {
         let removed = 0
         // Applied to what is seen first and to what is durable later; the first answer is the caller's.
         let counted = false
         return Effect.map(
           write("compact", ({ table }) => {
-            const count = table.compact(revision, state)
+            const count = table.compact(revision, state, ops)
             if (!counted) removed = count
             counted = true
           }),

@@ -19,7 +19,14 @@ import { fileStamp } from "../core/localstore/rfc3339.ts"
 import { partOps, stateRecord } from "../core/localstore/state.ts"
 import { encodeWanted, wantedBytes } from "../core/localstore/wanted.ts"
 import type { LogRecord } from "../core/log/record.ts"
-import { type Bounds, LocalStore, type LocalStoreFailed, type Opened, type StateAt } from "../services/LocalStore.ts"
+import {
+  type Bounds,
+  LocalStore,
+  type LocalStoreFailed,
+  type Opened,
+  type OpsRemoval,
+  type StateAt
+} from "../services/LocalStore.ts"
 import type { OpenedFacts, Reply } from "./localstore/protocol.ts"
 import { Requests } from "./localstore/requests.ts"
 
@@ -73,8 +80,10 @@ const make = Effect.fnUntraced(function* (options: LocalStoreSqliteOptions) {
     return [state.index, state.term, state.revision, state.ops.length, parts]
   })
 
-  const compact = Effect.fnUntraced(function* (revision: number, state: StateAt | undefined) {
-    yield* requests.call("compactBegin", [revision, ...(state === undefined ? [] : yield* putState(state))])
+  const compact = Effect.fnUntraced(function* (revision: number, state: StateAt | undefined, ops: OpsRemoval) {
+    const { forgetUpTo = 0, keepAbove = Number.MAX_SAFE_INTEGER } = ops
+    const stated = state === undefined ? [] : yield* putState(state)
+    yield* requests.call("compactBegin", [revision, keepAbove, forgetUpTo, ...stated])
     const rows = Math.min(compactStepRows, compaction.batchLimit)
     let removed = 0
     for (let looked = rows; ; looked += rows) {
@@ -130,11 +139,11 @@ const make = Effect.fnUntraced(function* (options: LocalStoreSqliteOptions) {
         return reply.numbers.map((there) => (there === 1 ? found[next++] : undefined))
       })
     },
-    view: (upToIndex) =>
+    view: (upToIndex, floor = 0) =>
       Effect.suspend(() => {
         const view = ++viewsOpened
         // An interrupted caller could not close the view that its request still opens.
-        return Effect.uninterruptible(requests.call("viewOpen", [view, upToIndex])).pipe(
+        return Effect.uninterruptible(requests.call("viewOpen", [view, upToIndex, floor])).pipe(
           Effect.map((reply) => ({
             count: reply.numbers[0]!,
             changeCount: reply.numbers[1]!,
@@ -153,7 +162,7 @@ const make = Effect.fnUntraced(function* (options: LocalStoreSqliteOptions) {
       return Effect.as(requests.call("newIncarnation", [], incarnation), incarnation)
     }),
     abandon: (reason) => Effect.asVoid(requests.call("abandon", [], reason)),
-    compact: (revision, state) => compacting.withPermits(1)(compact(revision, state)),
+    compact: (revision, state, ops = {}) => compacting.withPermits(1)(compact(revision, state, ops)),
     defragment: (keepFreeBytes) => vacuuming.withPermits(1)(defragment(keepFreeBytes)),
     readImported: (fromRevision, maxRecords) =>
       Effect.map(requests.call("readImported", [fromRevision, maxRecords]), toRecords),

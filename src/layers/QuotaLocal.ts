@@ -1,4 +1,7 @@
-/** `Quota` by the bytes in use on this node's own disk, looked at every second and estimated in between. */
+/**
+ * `Quota` by the bytes in use on this node's own disk, looked at every second and estimated in between. The Primary decides
+ * for all: what a Replica is asked to write is counted where it is written.
+ */
 import { Effect, Layer } from "effect"
 import { isActive } from "../core/alarm/alarms.ts"
 import { errors } from "../core/wire/errors.ts"
@@ -8,13 +11,14 @@ import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import { Quota } from "../services/Quota.ts"
+import { Replicator } from "../services/Replicator.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 
 export const layer: Layer.Layer<
   Quota,
   LocalStoreFailed,
-  Alarms | LocalStore | NodeStatus | Settings | Supervisor | Log
+  Alarms | LocalStore | NodeStatus | Replicator | Settings | Supervisor | Log
 > = Layer.effect(
   Quota,
   Effect.gen(function* () {
@@ -22,6 +26,7 @@ export const layer: Layer.Layer<
     const local = yield* LocalStore
     const status = yield* NodeStatus
     const supervisor = yield* Supervisor
+    const replicator = yield* Replicator
     const log = yield* Log
     const { quotaBytes } = (yield* Settings).limits
     if (quotaBytes <= 0) return Quota.of({ admit: () => undefined })
@@ -50,6 +55,7 @@ export const layer: Layer.Layer<
 
     return Quota.of({
       admit: (costBytes) => {
+        if (replicator.role() !== "active") return undefined
         if (inUseBytes + admittedBytes + costBytes >= quotaBytes) {
           raise()
           return errors.noSpace

@@ -8,7 +8,7 @@ import { EventBatch } from "../core/watch/EventBatch.ts"
 import { keyValueOf } from "../core/watch/events.ts"
 import type { Watch } from "../core/watch/Watch.ts"
 import { Watches } from "../core/watch/Watches.ts"
-import { LocalStore } from "../services/LocalStore.ts"
+import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
@@ -26,6 +26,8 @@ const previousPerRead = 32
 /** Served watches and events after which other work gets its turn, about a millisecond. */
 const sliceWork = 1024
 const watchWork = 16
+/** While the log on the disk is being replaced by what the bucket has, history is looked for again so often. */
+const replacedRetryMillis = 50
 /** A progress interval has so many steps; up to 4 more are drawn, and a new stream waits for the next step to begin. */
 const stepsPerInterval = 50
 
@@ -51,6 +53,20 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
       onNotified: () => notified.openUnsafe()
     })
 
+    /**
+     * Reads history that is there as a whole, up to the revision and down to the floor. While it is being restored from the
+     * bucket it is not, and what is missing must not be taken for silence. Both requests are served one behind the other.
+     */
+    const whole = <A>(read: Effect.Effect<A, LocalStoreFailed>): Effect.Effect<A, LocalStoreFailed> =>
+      Effect.gen(function* () {
+        for (;;) {
+          const { revision } = watches
+          const [found, bounds] = yield* Effect.all([read, store.bounds], { concurrency: 2 })
+          if (bounds.lastRevision >= revision && bounds.floor <= watches.floor) return found
+          yield* Effect.sleep(replacedRetryMillis)
+        }
+      })
+
     /** Fills in what `prev_kv` needs; cuts the batch after the revision with which it passes `batchBytes`. */
     const readPrevious = Effect.fnUntraced(function* (batch: EventBatch, served: ReadonlyArray<Watch>) {
       const positions = new Set<number>()
@@ -66,11 +82,13 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
       let bytes = 0
       for (let i = 0; i < wanted.length; i += previousPerRead) {
         const slice = wanted.slice(i, i + previousPerRead)
-        const found = yield* store.versions(
-          slice.map((position) => ({
-            key: batch.change(position).record.key,
-            revision: batch.previousRevision(position)
-          }))
+        const found = yield* whole(
+          store.versions(
+            slice.map((position) => ({
+              key: batch.change(position).record.key,
+              revision: batch.previousRevision(position)
+            }))
+          )
         )
         for (const [at, record] of found.entries()) {
           if (record === undefined) continue
@@ -86,7 +104,7 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
     })
 
     const readHistory = Effect.fnUntraced(function* (from: number, to: number) {
-      const records = yield* store.changes(from, to, batchBytes)
+      const records = yield* whole(store.changes(from, to, batchBytes))
       // Without records the stretch holds nothing for watches; else it may have been cut after the last one.
       const last = records.at(-1)?.revision ?? to
       assert(last >= from && last <= to, `history from ${from} to ${to} has revision ${last}`)
@@ -144,6 +162,7 @@ export const layer: Layer.Layer<WatchHub, never, LocalStore | NodeStatus | Setti
     return WatchHub.of({
       open: (sink) => watches.open(sink),
       begin: (revision, floor) => watches.begin(revision, floor),
+      jumped: (revision, floor) => watches.jumped(revision, floor),
       publish: (revision, changes) => watches.publish(revision, changes),
       compacted: (floor) => watches.compacted(floor),
       stats: () => watches.stats()

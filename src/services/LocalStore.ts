@@ -4,10 +4,10 @@
  * Appends are durable (fsynced) when they succeed. Losing this database loses nothing but time: the bucket has it all.
  */
 import { Context, type Effect, Schema } from "effect"
-import type { StateAt } from "../core/localstore/state.ts"
+import type { OpsRemoval, StateAt } from "../core/localstore/state.ts"
 import type { Entry, LogRecord, Position } from "../core/log/record.ts"
 
-export type { StateAt } from "../core/localstore/state.ts"
+export type { OpsRemoval, StateAt } from "../core/localstore/state.ts"
 
 /** The disk failed, is full, or the database is not usable. Not retried: the process ends and is restarted. */
 export class LocalStoreFailed extends Schema.TaggedError<LocalStoreFailed>()("LocalStoreFailed", {
@@ -135,9 +135,13 @@ export class LocalStore extends Context.Service<
      * first the operations of the stored state (see `compact`), if its index is not above `upToIndex`, as records at its
      * position; then all others in (index, sub) order, without the operations that the state stands for. `count` is the
      * number of records, `changeCount` that of key changes among them (all but the `op` records; `_netsy` counts), which a
-     * snapshot's header must know before the first record. `close` ends the view. At most 8 views are open at a time.
+     * snapshot's header must know before the first record. With a `floor` the view leaves out what a compaction to it
+     * removes (rule C2), removed already or not. `close` ends the view. At most 8 views are open at a time.
      */
-    readonly view: (upToIndex: number) => Effect.Effect<
+    readonly view: (
+      upToIndex: number,
+      floor?: number
+    ) => Effect.Effect<
       {
         readonly count: number
         readonly changeCount: number
@@ -157,11 +161,13 @@ export class LocalStore extends Context.Service<
      * that no reader at or above it can see (rule C2). `state` is stored first, durably and at once, in the place of
      * operations up to its index: from then on they are not seen any more, and those among the entries up to the floor's
      * are removed. Entries above the floor's stay whole, so the log can be followed from there. A call that was broken off,
-     * by a crash too, is made good by the next one. One call at a time is served, others wait.
+     * by a crash too, is made good by the next one. One call at a time is served, others wait. While the log is being
+     * replaced (`clear`, `restore`) a call has no effect, and neither has a state from outside the log.
      */
     readonly compact: (
       revision: number,
-      state?: StateAt
+      state?: StateAt,
+      ops?: OpsRemoval
     ) => Effect.Effect<{ readonly removed: number }, LocalStoreFailed>
     /**
      * Gives free space of the files back to the file system until `keepFreeBytes` of it are left, in bounded steps while

@@ -1,7 +1,8 @@
 /**
  * What the log makes: keys, leases, alarms, users. *Head* is everything appended, against which writes are evaluated;
- * *committed* what may be shown. Kv, Leases, Alarms and Auth are views of it. All calls are synchronous; whoever
- * evaluates and appends in one go sees no change in between.
+ * *committed* what may be shown; on a Replica the two are one. Kv, Leases, Alarms and Auth are views of it. All calls are
+ * synchronous; whoever evaluates and appends in one go sees no change in between. `store` and `leases` stay the same
+ * objects when the log is loaded again.
  */
 import { Context } from "effect"
 import type { Alarms } from "../core/alarm/alarms.ts"
@@ -20,9 +21,9 @@ import type { SnapshotSource } from "./Snapshotter.ts"
 export class ReplicatedState extends Context.Service<
   ReplicatedState,
   {
-    /** Head and committed revisions, and everything between floor and head. Changed only by `append` and commits. */
+    /** Head and committed revisions, and everything between floor and head. Never changed by who reads it. */
     readonly store: MvccStore
-    /** At head. Changed only by `append`. */
+    /** At head. */
     readonly leases: LeaseTable
     /** At head. */
     readonly alarms: () => Alarms
@@ -44,8 +45,10 @@ export class ReplicatedState extends Context.Service<
     ) => number
     /** A linearizable read of everything up to the index: done when that is committed and this node may still serve. */
     readonly whenReadable: (index: number, waiter: Waiter) => void
-    /** An answer that depends on the state at head waits until that state is committed. */
+    /** An answer that was made from the state at head, by a Primary, waits until that state is committed. */
     readonly whenHeadReadable: (waiter: Waiter) => void
+    /** A linearizable answer made from alarms, users, leases or head, in either role. */
+    readonly readHead: <A>(reply: Reply<A>, read: () => A | EtcdError) => void
     readonly headIndex: () => number
     readonly commitIndex: () => number
     /** Runs the body; what it throws ends the process (an invariant is broken) and fails the reply. */
@@ -59,11 +62,20 @@ export class ReplicatedState extends Context.Service<
       versions: ReadonlyArray<Version>,
       resume: (values: ReadonlyArray<Uint8Array | undefined>) => void
     ) => boolean
-    /** Called once when the compaction in the entry at `index` has removed everything from memory and disk. */
+    /**
+     * Called once when the compaction in the entry at `index` has removed everything from memory and disk; from memory
+     * alone when the bucket lags and the disk has to wait for it.
+     */
     readonly whenRemoved: (index: number, done: () => void) => void
     readonly forgetRemoved: (index: number) => void
+    /** Every operation as it takes effect at head, on a Replica when it is committed. Some may be rolled back later. */
+    readonly onHeadOp: (listener: (op: Op) => void) => void
     /** Every committed operation, in log order, after it has taken effect. */
     readonly onCommittedOp: (listener: (op: Op) => void) => void
+    /** The log was replaced and everything is loaded anew: operations may have been passed over. */
+    readonly onReloaded: (listener: () => void) => void
+    /** The newest revision that is known to be in the bucket; 0: not known yet. */
+    readonly storedRevision: () => number
     /** The committed state at this moment. */
     readonly snapshotSource: () => SnapshotSource
   }

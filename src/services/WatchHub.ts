@@ -13,6 +13,11 @@ export class WatchHub extends Context.Service<
     readonly open: (sink: WatchSink) => WatchStream
     /** Once, before any `publish`: where the store stands after start. Requests made earlier wait for it. */
     readonly begin: (revision: number, floor: number) => void
+    /**
+     * The store was loaded again and stands at `revision`, which is not below where it stood: every watch catches up from
+     * history, those that need something below the floor end as in rule W6.
+     */
+    readonly jumped: (revision: number, floor: number) => void
     /** One committed revision, all its changes in `sub` order. Revisions arrive dense and ascending (asserted). */
     readonly publish: (revision: number, changes: ReadonlyArray<Change>) => void
     /**

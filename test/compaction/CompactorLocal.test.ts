@@ -39,6 +39,7 @@ const task = (revision: number, events: Array<string>, more: Partial<CompactionT
   let steps = 3
   return {
     revision,
+    index: 0,
     sweep: () => {
       events.push(`sweep ${revision}`)
       return --steps === 0

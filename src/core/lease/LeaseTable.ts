@@ -19,7 +19,22 @@ interface Held {
 const noKeys: ReadonlyArray<string> = []
 
 export class LeaseTable {
-  readonly #held = new Map<bigint, Held>()
+  #held = new Map<bigint, Held>()
+
+  /** Takes over everything that `other` holds, which must not be used any more. */
+  become(other: LeaseTable): void {
+    this.#held = other.#held
+  }
+
+  /**
+   * Only these leases remain, as they are stated here; those that stay keep their keys. What a roll-back of the keys then
+   * gives back finds its lease again.
+   */
+  reset(leases: Iterable<Lease>): void {
+    const before = this.#held
+    this.#held = new Map()
+    for (const lease of leases) this.#held.set(lease.id, { lease, keys: before.get(lease.id)?.keys })
+  }
 
   get size(): number {
     return this.#held.size

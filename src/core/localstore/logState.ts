@@ -89,8 +89,13 @@ export const restored = (end: End, floor: number): LogState => {
 export const assertRestorable = (log: LogState): void =>
   assert(log.restoring || (log.lastIndex === 0 && log.floor === 0), "a snapshot is restored into an empty store only")
 
+/** There is nothing to compact: the log is being replaced. */
+export const isReplaced = (log: LogState): boolean => log.restoring || log.lastIndex === 0
+
+/** What is known of the index does not belong to this log: it was replaced since. */
+export const isOutside = (log: LogState, index: number): boolean => index < log.baseIndex || index > log.lastIndex
+
 export const assertCompactable = (log: LogState, revision: number): void => {
-  assert(!log.restoring, "nothing is compacted before the end of a restore")
   if (revision > log.lastRevision) assert(false, `floor ${revision} would pass the last revision ${log.lastRevision}`)
 }
 

@@ -41,13 +41,30 @@ export const stateStored = (log: LogState, index: number): LogState => ({
   commitIndex: Math.max(log.commitIndex, index)
 })
 
+/** Which operations a compaction removes, where that is not given by the floor alone. */
+export interface OpsRemoval {
+  /** Entries above it keep theirs: nobody else may have them yet. Without it all may be touched. */
+  readonly keepAbove?: number
+  /** Entries up to it need not stay whole, even above the floor. */
+  readonly forgetUpTo?: number
+}
+
 /**
  * Up to which index a compaction may remove operations: those that the state stands for, among the entries up to the
  * floor's. `firstAbove` is the index of the first key change above the floor, if any; operations before it that are above
- * the floor themselves stay too.
+ * the floor themselves stay too, unless they are `forgettable`.
  */
-export const removableOps = (log: LogState, state: End | undefined, firstAbove: number | undefined): number => {
+export const removableOps = (
+  log: LogState,
+  state: End | undefined,
+  firstAbove: number | undefined,
+  { forgetUpTo = 0, keepAbove = Number.MAX_SAFE_INTEGER }: OpsRemoval
+): number => {
   if (state === undefined) return 0
   const lastAtFloor = firstAbove === undefined ? log.lastIndex : firstAbove - 1
-  return Math.min(state.index, Math.max(log.baseIndex, lastAtFloor))
+  return Math.min(state.index, keepAbove, Math.max(log.baseIndex, lastAtFloor, forgetUpTo))
 }
+
+/** Above it an operation goes only when its revision is not above the floor. */
+export const forgettable = (log: LogState, { forgetUpTo = 0 }: OpsRemoval): number =>
+  Math.max(log.baseIndex, forgetUpTo)

@@ -15,12 +15,22 @@ import {
   assertTruncatable,
   compacted,
   type End,
+  isOutside,
+  isReplaced,
   type LogState,
   restored,
   truncated,
   zeroLog
 } from "./logState.ts"
-import { assertStateFits, removableOps, type StateAt, stateRecord, stateStored } from "./state.ts"
+import {
+  assertStateFits,
+  forgettable,
+  type OpsRemoval,
+  removableOps,
+  type StateAt,
+  stateRecord,
+  stateStored
+} from "./state.ts"
 import type { Wanted } from "./wanted.ts"
 
 export class Table {
@@ -102,7 +112,8 @@ export class Table {
   }
 
   /** Rule C2 for every key at once, and the operations that the state stands for. */
-  compact(revision: number, state: StateAt | undefined): number {
+  compact(revision: number, state: StateAt | undefined, ops: OpsRemoval): number {
+    if (isReplaced(this.log) || (state !== undefined && isOutside(this.log, state.index))) return 0
     assertCompactable(this.log, revision)
     if (state !== undefined) {
       assertStateFits(state, this.entryEnd(state.index), this.state)
@@ -111,21 +122,19 @@ export class Table {
     }
     const floor = Math.max(this.log.floor, revision)
     const firstAbove = this.history.find((record) => record.revision > floor)?.index
-    const { baseIndex } = this.log
-    const opsUpTo = removableOps(this.log, this.state, firstAbove)
-    const newest = new Map<string, LogRecord>()
-    for (const record of this.history) if (record.revision <= floor) newest.set(keyOf(record.key), record)
+    const forgotten = forgettable(this.log, ops)
+    const opsUpTo = removableOps(this.log, this.state, firstAbove, ops)
+    const stays = this.staying(floor)
     let removed: LogRecord | undefined
     const kept = this.records.filter((record) => {
       if (record.op !== undefined) {
-        const goes = record.index <= opsUpTo && (record.index <= baseIndex || record.revision <= floor)
+        const goes = record.index <= opsUpTo && (record.index <= forgotten || record.revision <= floor)
         if (goes) removed = record
         return !goes
       }
-      if (!isHistory(record) || record.revision > floor) return true
-      const stays = newest.get(keyOf(record.key)) === record && (!record.deleted || record.revision === floor)
-      if (!stays) removed = record
-      return stays
+      if (stays(record)) return true
+      removed = record
+      return false
     })
     const count = this.records.length - kept.length
     this.log = compacted({ ...this.log, floor }, removed, floor)
@@ -181,10 +190,21 @@ export class Table {
     return found
   }
 
-  /** The state's operations first, then everything that it does not stand for. */
-  view(upToIndex: number): ReadonlyArray<LogRecord> {
+  /** Rule C2: whether a compaction to the floor leaves a key change. */
+  private staying(floor: number): (record: LogRecord) => boolean {
+    const newest = new Map<string, LogRecord>()
+    for (const record of this.history) if (record.revision <= floor) newest.set(keyOf(record.key), record)
+    return (record) =>
+      !isHistory(record) ||
+      record.revision > floor ||
+      (newest.get(keyOf(record.key)) === record && (!record.deleted || record.revision === floor))
+  }
+
+  /** The state's operations first, then everything that it does not stand for and that the floor allows. */
+  view(upToIndex: number, floor: number): ReadonlyArray<LogRecord> {
     const { state } = this
-    const rows = this.records.slice(0, this.lowerBound(upToIndex + 1))
+    const upTo = this.records.slice(0, this.lowerBound(upToIndex + 1))
+    const rows = floor > 0 ? upTo.filter(this.staying(floor)) : upTo
     if (state === undefined) return rows
     const ops = state.index > upToIndex ? [] : state.ops.map((op, sub) => stateRecord(state, op, sub))
     return [...ops, ...rows.filter((record) => record.op === undefined || record.index > state.index)]

@@ -35,16 +35,16 @@ export type LeaseMoved = (key: string, from: bigint, to: bigint) => void
 const finished = Number.MAX_SAFE_INTEGER
 
 export class MvccStore {
-  readonly #index = new KeyIndex()
-  readonly #values = new ValueHeap()
+  #index = new KeyIndex()
+  #values = new ValueHeap()
   /** Uncommitted versions in the order in which they were applied. */
-  readonly #pending = new Deque<StoredVersion>()
+  #pending = new Deque<StoredVersion>()
   /** Chains with something for a compaction at or above the revision beside them, ascending. */
-  readonly #garbage = new Deque<Chain>()
-  readonly #garbageRevisions = new Deque<number>()
+  #garbage = new Deque<Chain>()
+  #garbageRevisions = new Deque<number>()
   /** Chains whose oldest version is a tombstone at the floor: it stays until the floor moves on. */
-  readonly #atFloor: Array<Chain> = []
-  readonly #flips = new LiveFlips()
+  #atFloor: Array<Chain> = []
+  #flips = new LiveFlips()
   /** 0 until something was applied. */
   #applied = 0
   #sub = finished
@@ -57,6 +57,26 @@ export class MvccStore {
   /** `moved` is told of every change of a key's lease at head, of those too that are taken back. */
   constructor(moved: LeaseMoved = () => {}) {
     this.#moved = moved
+  }
+
+  /**
+   * Takes over everything that `other` holds, which must not be used any more: whoever refers to this store sees the
+   * other one's contents from here on. Nobody is told of leases that move on the way.
+   */
+  become(other: MvccStore): void {
+    this.#index = other.#index
+    this.#values = other.#values
+    this.#pending = other.#pending
+    this.#garbage = other.#garbage
+    this.#garbageRevisions = other.#garbageRevisions
+    this.#atFloor = other.#atFloor
+    this.#flips = other.#flips
+    this.#applied = other.#applied
+    this.#sub = other.#sub
+    this.#committed = other.#committed
+    this.#compactRevision = other.#compactRevision
+    this.#headCompactRevision = other.#headCompactRevision
+    this.#versions = other.#versions
   }
 
   /** After the last applied record; an empty store is at 1 (rule H1). */

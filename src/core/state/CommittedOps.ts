@@ -4,6 +4,7 @@
  */
 import { type Alarms, noAlarms } from "../alarm/alarms.ts"
 import { authOps, type AuthState, noAuth } from "../auth/state.ts"
+import type { Lease } from "../lease/LeaseTable.ts"
 import { AlarmAction, encodeOp, type MemberNote, type Op } from "../log/op.ts"
 import { nextAlarms, nextAuth } from "./operations.ts"
 
@@ -26,6 +27,12 @@ export class CommittedOps {
 
   get auth(): AuthState {
     return this.#auth
+  }
+
+  *leases(): IterableIterator<Lease> {
+    for (const { op } of this.#leases.values()) {
+      yield { id: op.id, ttlSeconds: op.ttlSeconds, remainingTtlSeconds: op.remainingTtlSeconds }
+    }
   }
 
   /** `encoded` is the operation's own form; it is copied where it is kept. */

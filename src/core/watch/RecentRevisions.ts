@@ -60,6 +60,14 @@ export class RecentRevisions {
     }
   }
 
+  /** The run is broken: what is added next begins a new one. */
+  clear(): void {
+    this.#slots = []
+    this.#start = 0
+    this.#base = 0
+    this.#bytes = 0
+  }
+
   /**
    * The changes from `from` on, at most up to `to` and about `maxBytes` (at least one revision), and the revision they
    * reach to; undefined when `from` is no longer held.

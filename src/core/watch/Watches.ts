@@ -69,6 +69,10 @@ export class Watches {
     return this.#floor
   }
 
+  get revision(): number {
+    return this.#revision
+  }
+
   begin(revision: number, floor: number): void {
     assert(!this.#begun, "watches: begun twice")
     assert(floor <= revision, `watches: floor ${floor} above revision ${revision}`)
@@ -80,6 +84,25 @@ export class Watches {
       stream.early = []
       for (const { refusal, request } of early) this.#request(stream, request, refusal)
     }
+  }
+
+  /**
+   * The store has gone on to `revision` without its changes being published: everybody catches up from history, and who
+   * would need something below the floor ends (rule W6).
+   */
+  jumped(revision: number, floor: number): void {
+    assert(this.#begun && revision >= this.#revision, `watches: jump from revision ${this.#revision} to ${revision}`)
+    assert(floor <= revision, `watches: floor ${floor} above revision ${revision}`)
+    const before = this.#revision
+    this.#revision = revision
+    if (revision > before) this.#recent.clear()
+    for (const stream of this.#streams) {
+      for (const watch of stream.watches.values()) {
+        const next = Math.max(before + 1, watch.start)
+        if (watch.state === "live" && next <= revision) this.#fallBehind(watch, next)
+      }
+    }
+    this.compacted(floor)
   }
 
   open(sink: WatchSink): WatchStream {

@@ -1,6 +1,7 @@
 /**
- * Looks every half second for leases that have run out and has them revoked (rule L7). Time in which nobody could keep a
- * lease alive does not count: neither an outage of what the answers depend on nor a halt of the process.
+ * Looks every half second, where time counts, for leases that have run out and has them revoked (rule L7). Time in which
+ * nobody could keep a lease alive does not count: neither an outage of what the answers depend on nor a halt of the
+ * process.
  */
 import { Effect } from "effect"
 import { bucketMillis, type Deadlines, type Timed } from "../../core/lease/Deadlines.ts"
@@ -16,7 +17,8 @@ const retryMillis = 3_000
 const outageMillis = 1_000
 
 export interface ExpiryOptions {
-  readonly deadlines: Deadlines
+  /** Undefined while time does not count here. */
+  readonly deadlines: () => Deadlines | undefined
   readonly now: () => number
   /** A linearizable read of what is committed now. */
   readonly whenReadable: (waiter: Waiter) => void
@@ -30,37 +32,34 @@ export const expiry = ({ deadlines, extended, now, revoke, whenReadable }: Expir
   Effect.suspend(() => {
     /** Answers could be given at this moment. */
     let heardAt = now()
-    let asking = false
+    /** Whose time that is about. */
+    let counted: Deadlines | undefined
 
-    const heard = (): void => {
-      const at = now()
-      const missed = at - heardAt - bucketMillis
-      heardAt = at
-      if (missed <= outageMillis) return
-      deadlines.extend(missed, at)
-      extended()
-    }
-    const probe: Waiter = {
-      done: () => {
-        asking = false
-        heard()
-      },
-      failed: () => {
-        asking = false
-      }
-    }
+    const mayAnswer = Effect.callback<boolean>((resume) =>
+      whenReadable({ done: () => resume(Effect.succeed(true)), failed: () => resume(Effect.succeed(false)) })
+    )
 
     const look = Effect.gen(function* () {
       yield* Effect.sleep(bucketMillis)
-      if (asking) return
-      asking = true
-      whenReadable(probe)
-      // Nothing runs out before the outage is over and known.
-      if (now() - heardAt > bucketMillis) return
-      while (!deadlines.look(now(), visitsPerSlice)) yield* Effect.yieldNow
-      for (let left = revokesPerLook; left > 0; left -= revokesPerSlice) {
-        const run = deadlines.take(Math.min(left, revokesPerSlice))
-        for (const lease of run) if (!revoke(lease)) deadlines.putBack(lease, now() + retryMillis)
+      const current = deadlines()
+      if (current !== counted) {
+        // Another reign: every lease has begun anew with it.
+        counted = current
+        heardAt = now()
+      }
+      // Nothing runs out before an outage is over and known.
+      if (current === undefined || !(yield* mayAnswer) || current !== deadlines()) return
+      const at = now()
+      const missed = at - heardAt - bucketMillis
+      heardAt = at
+      if (missed > outageMillis) {
+        current.extend(missed, at)
+        extended()
+      }
+      while (!current.look(now(), visitsPerSlice)) yield* Effect.yieldNow
+      for (let left = revokesPerLook; left > 0 && current === deadlines(); left -= revokesPerSlice) {
+        const run = current.take(Math.min(left, revokesPerSlice))
+        for (const lease of run) if (!revoke(lease)) current.putBack(lease, now() + retryMillis)
         if (run.length < revokesPerSlice) break
         yield* Effect.yieldNow
       }

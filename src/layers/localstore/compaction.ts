@@ -8,7 +8,7 @@
 import type Database from "better-sqlite3"
 import { Kind } from "../../core/localstore/frame.ts"
 import { compacted, type End } from "../../core/localstore/logState.ts"
-import { removableOps } from "../../core/localstore/state.ts"
+import { forgettable, type OpsRemoval, removableOps } from "../../core/localstore/state.ts"
 import type { Writes } from "./writes.ts"
 
 /** A step ends behind the row with which it has removed so much: freeing the pages of large values takes time. */
@@ -32,6 +32,7 @@ export class Compaction {
   private cursor = { revision: 0, sub: -1, row: -1 }
   private walkDone = true
   private opsUpTo = 0
+  private forgetUpTo = 0
 
   constructor(db: Database.Database, writes: Writes) {
     this.writes = writes
@@ -64,12 +65,19 @@ export class Compaction {
   }
 
   /** Moves the floor, never back, and goes to where the last compaction ended. */
-  begin(revision: number, at: End | undefined, count: number, parts: number): void {
+  begin(revision: number, at: End | undefined, count: number, parts: number, ops: OpsRemoval): void {
     const { writes } = this
     writes.beginCompaction(revision, at, count, parts)
     this.cursor = { revision: writes.log.compactedTo, sub: -1, row: -1 }
     this.walkDone = false
-    this.opsUpTo = removableOps(writes.log, writes.state.current, this.firstAbove.get(writes.log.floor))
+    this.opsUpTo = removableOps(writes.log, writes.state.current, this.firstAbove.get(writes.log.floor), ops)
+    this.forgetUpTo = ops.forgetUpTo ?? 0
+  }
+
+  /** The log is gone: what was begun has nothing left to do. */
+  abort(): void {
+    this.walkDone = true
+    this.opsUpTo = 0
   }
 
   step(rowsMax: number): Step {
@@ -78,7 +86,8 @@ export class Compaction {
     else {
       this.writes.change(() => {
         const { log } = this.writes
-        for (const row of this.removeOps.all(this.opsUpTo, log.baseIndex, log.floor, rowsMax)) gone.add(row)
+        const forgotten = forgettable(log, { forgetUpTo: this.forgetUpTo })
+        for (const row of this.removeOps.all(this.opsUpTo, forgotten, log.floor, rowsMax)) gone.add(row)
         return compacted(log, gone.newest, 0)
       })
       return { removed: gone.count, done: gone.count < rowsMax }

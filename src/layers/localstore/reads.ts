@@ -2,7 +2,7 @@
 import Database from "better-sqlite3"
 import type { LogState } from "../../core/localstore/logState.ts"
 import { decodeWanted } from "../../core/localstore/wanted.ts"
-import type { Frame } from "../../core/localstore/frame.ts"
+import { type Frame, Kind } from "../../core/localstore/frame.ts"
 import { Facts, type StateFact } from "./schema.ts"
 import { readStateFact, stateRows } from "./stateFacts.ts"
 import { columns, type Row, rowBytes, RowFrame } from "./rows.ts"
@@ -77,6 +77,15 @@ export class Reads {
   }
 }
 
+/** Rule C2: what a compaction to the floor removes. */
+const compactedAway = (floor: number): string =>
+  floor === 0
+    ? "FALSE"
+    : `(kind < 2 AND revision <= ${floor} AND (
+         (kind = ${Kind.tombstone} AND revision < ${floor}) OR EXISTS (
+           SELECT 1 FROM records AS newer WHERE newer.kind < 2 AND newer.key = records.key AND newer.revision <= ${floor}
+             AND (newer.revision, newer.sub) > (records.revision, records.sub))))`
+
 /**
  * A consistent view: its own connection in a read transaction. First the state's operations, then one statement that is
  * read to its end.
@@ -88,7 +97,7 @@ export class View {
   private readonly rows: Iterator<Row>
   private ahead: IteratorResult<Row>
 
-  constructor(file: string, upToIndex: number) {
+  constructor(file: string, upToIndex: number, floor: number) {
     this.db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5000 })
     try {
       this.db.exec("BEGIN")
@@ -103,8 +112,9 @@ export class View {
           .get(from, upToIndex)!
       const ops = count(replaced, "kind = 2")
       this.opCount = ops + (state?.count ?? 0)
-      this.count = this.opCount + count(-1, "TRUE") - count(-1, "kind = 2")
-      this.rows = this.all(facts, state, replaced, upToIndex)
+      const removed = compactedAway(floor)
+      this.count = this.opCount + count(-1, `NOT ${removed}`) - count(-1, "kind = 2")
+      this.rows = this.all(facts, state, replaced, upToIndex, removed)
       this.ahead = this.rows.next()
     } catch (error) {
       this.db.close()
@@ -112,11 +122,17 @@ export class View {
     }
   }
 
-  private *all(facts: Facts, state: StateFact | undefined, replaced: number, upToIndex: number): Generator<Row> {
+  private *all(
+    facts: Facts,
+    state: StateFact | undefined,
+    replaced: number,
+    upToIndex: number,
+    removed: string
+  ): Generator<Row> {
     if (state !== undefined) yield* stateRows(facts, state)
     yield* this.db
       .prepare<[number, number], Row>(
-        `SELECT ${columns} FROM records WHERE idx <= ? AND (kind <> 2 OR idx > ?) ORDER BY idx, sub, row`
+        `SELECT ${columns} FROM records WHERE idx <= ? AND (kind <> 2 OR idx > ?) AND NOT ${removed} ORDER BY idx, sub, row`
       )
       .raw(true)
       .iterate(upToIndex, replaced)

@@ -65,6 +65,8 @@ export class StateFacts {
   private readonly dropAll: Database.Statement<[], unknown>
   private readonly dropOthers: Database.Statement<[string], unknown>
   private state: StateFact | undefined
+  /** Parts of the next state that are there, from the first on; -1: not from the first on, the log was replaced meanwhile. */
+  private put = 0
 
   constructor(db: Database.Database, facts: Facts) {
     this.facts = facts
@@ -81,7 +83,12 @@ export class StateFacts {
   putPart(part: number, frame: Uint8Array): void {
     const { generation } = this.state ?? example
     if (part === 0) this.dropOthers.run(`${stateName}.${generation}.*`)
+    this.put = part === 0 || part === this.put ? part + 1 : -1
     this.facts.set(partName(generation + 1, part), frame)
+  }
+
+  has(parts: number): boolean {
+    return parts === 0 || this.put === parts
   }
 
   /** Inside a transaction: the parts that were put are the state now. */
@@ -91,6 +98,7 @@ export class StateFacts {
     this.state = { generation, index, term, revision, count, parts }
     this.facts.setOwn(stateName, this.state)
     this.dropOthers.run(`${stateName}.${generation}.*`)
+    this.put = -1
   }
 
   /** Inside a transaction: parts and state from operations that are here. */
@@ -107,6 +115,7 @@ export class StateFacts {
   /** Inside a transaction. */
   clear(): void {
     this.state = undefined
+    this.put = -1
     this.dropAll.run()
   }
 }

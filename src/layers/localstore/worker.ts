@@ -90,7 +90,7 @@ const open = (request: Request): Answer => {
 }
 
 const serve = ({ compaction, file, open, reads, space, views, writes }: Session, request: Request): Answer => {
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = request.numbers
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = request.numbers
   const frame: Frame = request.buffer === undefined ? emptyFrame : { buffer: request.buffer, length: request.length }
   switch (request.name) {
     case "append":
@@ -102,6 +102,7 @@ const serve = ({ compaction, file, open, reads, space, views, writes }: Session,
       writes.truncateFrom(a)
       return done
     case "clear":
+      compaction.abort()
       writes.clear()
       return done
     case "restore":
@@ -121,7 +122,7 @@ const serve = ({ compaction, file, open, reads, space, views, writes }: Session,
     }
     case "viewOpen": {
       if (views.size >= viewsMax) throw new Unusable(`${viewsMax} views are open already`)
-      const view = new View(file, b)
+      const view = new View(file, b, c)
       views.set(a, view)
       return { numbers: [view.count, view.count - view.opCount] }
     }
@@ -148,7 +149,8 @@ const serve = ({ compaction, file, open, reads, space, views, writes }: Session,
       writes.state.putPart(a, Buffer.from(frame.buffer, 0, frame.length))
       return done
     case "compactBegin":
-      compaction.begin(a, request.numbers.length === 1 ? undefined : { index: b, term: c, revision: d }, e, f)
+      // The state's index is 0 where there is none.
+      compaction.begin(a, d === 0 ? undefined : { index: d, term: e, revision: f }, g, h, { keepAbove: b, forgetUpTo: c })
       return done
     case "compactStep": {
       const step = compaction.step(a)

@@ -5,6 +5,8 @@ import {
   appended,
   assertAppendable,
   assertCompactable,
+  isOutside,
+  isReplaced,
   assertFollows,
   assertPromisesGrow,
   assertRestorable,
@@ -92,8 +94,10 @@ export class Writes {
     })
   }
 
-  /** Makes the parts that were put the state at `at`, and moves the floor, never back. */
+  /** Makes the parts that were put the state at `at`, and moves the floor, never back; unless the log was replaced. */
   beginCompaction(revision: number, at: End | undefined, count: number, parts: number): void {
+    if (isReplaced(this.log)) return
+    if (at !== undefined && (isOutside(this.log, at.index) || !this.state.has(parts))) return
     assertCompactable(this.log, revision)
     if (at !== undefined) assertStateFits(at, this.entryEnd(at.index), this.state.current)
     if (at === undefined && revision <= this.log.floor) return

@@ -53,6 +53,6 @@ export const layer: Layer.Layer<PeerListener, ListenFailed, Leadership | Identit
         )
       )
     const addresses = yield* Effect.forEach(etcd.listenPeer, open)
-    return PeerListener.of({ address: addresses[0]! })
+    return PeerListener.of({ address: addresses[0]!, handleHttp: () => {} })
   })
 )

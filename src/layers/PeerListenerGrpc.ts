@@ -41,6 +41,6 @@ export const layer: Layer.Layer<PeerListener, ListenFailed, Identity | Settings 
       }
     })
     log.info("listening", { component: "peer", address: formatAddress(address) })
-    return PeerListener.of({ address })
+    return PeerListener.of({ address, handleHttp: () => {} })
   })
 )

@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-stores fuzz bench
+.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-stores test-cluster soak fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -87,9 +87,21 @@ test-stores: ## The object stores against other people's servers (docs/storage.m
 	@NETSY_TEST_FILES='test/objectstore/*.packages.ts' $(VITEST) $(ARGS)
 	@echo "Again: make test-stores"
 
+test-cluster: ## Three processes over mTLS killed, stopped, paused, wiped, cut off, joined (ARGS=test/cluster/Kill.cluster.ts)
+	@scripts/dev/check-packages.sh cluster
+	@$(VITEST) --config test/cluster/vitest.config.ts $(ARGS)
+
+soak: ## Half an hour of random kills, stops, joins, leases, compaction, then netsy verify: make soak SECONDS=1800 NETSY_SEED=1
+	@scripts/dev/check-packages.sh
+	@NETSY_CLUSTER_FILES='*.soak.ts' NETSY_SOAK_SECONDS=$(or $(SECONDS),1800) $(VITEST) --config test/cluster/vitest.config.ts $(ARGS)
+	@echo "Again: make soak SECONDS=$(or $(SECONDS),1800) NETSY_SEED=$(or $(NETSY_SEED),1)"
+
 fuzz: ## Random input for every decoder, and the random walk of whole nodes: make fuzz SECONDS=60 NETSY_SEED=1
 	@NETSY_FUZZ_SECONDS=$(or $(SECONDS),60) NETSY_WALK_SECONDS=$(or $(SECONDS),60) $(VITEST) test/fuzz test/node/Walk.test.ts $(ARGS)
 	@echo "Again: make fuzz SECONDS=$(or $(SECONDS),60) NETSY_SEED=$(or $(NETSY_SEED),1)"
 
 bench: ## Throughput and latency; the figures are in docs/benchmarks.md
 	@$(RUN) node --disable-warning=ExperimentalWarning src/programs/bench.ts $(ARGS)
+
+bench-join: ## A fourth node joins a cluster with 1 GB of data: writes' p99 before and meanwhile (NETSY_JOIN_MIB=1024)
+	@NETSY_CLUSTER_FILES='*.bench.ts' $(VITEST) --config test/cluster/vitest.config.ts $(ARGS)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Development certificates in temp/certs for N nodes (default 1): one CA, one external client, a server and a peer
 # certificate a node, a service-account key for Kubernetes. What is there and valid for another week stays.
-# usage: certs.sh [N]
+# usage: certs.sh [N]      NETSY_CERTS_ADDRESSES: more IP addresses for the server certificates
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd -P)
 count=${1:-1}
@@ -67,11 +67,14 @@ fi
 
 certificate client etcd-client "URI:netsy://$cluster/client/etcd-client" digitalSignature clientAuth
 
+names="DNS:localhost, IP:127.0.0.1, IP:::1"
+for address in ${NETSY_CERTS_ADDRESSES:-}; do names="$names, IP:$address"; done
+
 k=1
 while [ $k -le "$count" ]; do
   node=dev-node-$k
   id="URI:netsy://$cluster/peer/$node"
-  certificate "$node/server" "$node" "$id, DNS:localhost, IP:127.0.0.1, IP:::1" "digitalSignature, keyEncipherment" serverAuth
+  certificate "$node/server" "$node" "$id, $names" "digitalSignature, keyEncipherment" serverAuth
   certificate "$node/peer" "$node" "$id" digitalSignature clientAuth
   k=$((k + 1))
 done

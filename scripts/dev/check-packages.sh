@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fails, naming the Debian packages, when programs that the tests run are missing. With the word "clients" also those that
-# make test does without.
+# make test does without, with the word "cluster" those of the network partitions.
 set -eu
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"; }
@@ -12,6 +12,10 @@ if [ "${1:-}" = clients ]; then
   need /usr/share/gocode/src/go.etcd.io/etcd/clientv3 golang-etcd-server-dev
   need patroni patroni
   need pg_ctlcluster postgresql
+fi
+if [ "${1:-}" = cluster ]; then
+  need ip iproute2
+  need nft nftables
 fi
 [ -z "$missing" ] && exit 0
 echo "The tests need Debian packages that are missing; install them with: apt-get install$missing" >&2

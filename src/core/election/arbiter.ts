@@ -108,7 +108,7 @@ const nodeName = (value: unknown): NodeName | undefined => {
 export const nextTerm = (
   current: Arbiter | undefined,
   winner: NodeName,
-  first: { readonly highestTerm: number; readonly leaseMillis: number }
+  first: { readonly highestTerm: number; readonly leaseMillis: number; readonly timeoutMillis?: number | undefined }
 ): Arbiter => {
   if (current === undefined) {
     return {
@@ -118,7 +118,7 @@ export const nextTerm = (
       voters: [],
       required: 0,
       leaseMillis: first.leaseMillis,
-      timeoutMillis: undefined,
+      timeoutMillis: first.timeoutMillis,
       counter: 1,
       resigned: false,
       recovered: undefined

@@ -55,3 +55,46 @@ export const mayTake = (lock: Lock | undefined, nodeId: string, unchangedForMill
   lock.leaderId === nodeId ||
   lock.lastUpdatedMillis === 0 ||
   unchangedForMillis >= lockTimeoutMillis
+
+/** Holder's endpoint and peer port have both been found dead for so long: better evidence than silence. */
+export const lockDeadMillis = 2_000
+
+/** What a follower saw of the lock object. */
+export interface LockSight {
+  /** Undefined: no object; a string: what is wrong with its bytes. */
+  readonly lock: Lock | string | undefined
+  /** "" without an object. */
+  readonly etag: string
+  /** How long the object has not changed: as seen by this process, or by its own time, whichever is longer. */
+  readonly unchangedForMillis: number
+}
+
+export interface LockEvidence {
+  /** Since when both of the holder's ports have been found dead without a break; undefined: they are not. */
+  readonly deadSinceMillis: number | undefined
+  /** When a lock was last taken early; undefined: never. */
+  readonly tookEarlyAtMillis: number | undefined
+}
+
+export type LockVerdict =
+  | { readonly kind: "take"; readonly early: boolean }
+  | { readonly kind: "wait"; readonly holder: string; readonly millis: number }
+
+/** May the lock be taken now? What cannot be read is nobody's. */
+export const judgeLock = (sight: LockSight, nodeId: string, evidence: LockEvidence, now: number): LockVerdict => {
+  const { lock, unchangedForMillis } = sight
+  if (lock === undefined || typeof lock === "string" || mayTake(lock, nodeId, unchangedForMillis)) {
+    return { kind: "take", early: false }
+  }
+  let millis = lockTimeoutMillis - unchangedForMillis
+  const { deadSinceMillis, tookEarlyAtMillis } = evidence
+  if (deadSinceMillis !== undefined) {
+    const early = Math.max(
+      deadSinceMillis + lockDeadMillis,
+      tookEarlyAtMillis === undefined ? -Infinity : tookEarlyAtMillis + lockTimeoutMillis
+    )
+    if (now >= early) return { kind: "take", early: true }
+    millis = Math.min(millis, early - now)
+  }
+  return { kind: "wait", holder: lock.leaderId, millis }
+}

@@ -32,7 +32,8 @@ const attemptMaxMillis = 10_000
 const driftCheckMillis = 1_000
 
 export interface ReignOptions {
-  readonly leaseMillis: number
+  /** Asked before each write: a lone node may take a longer one. */
+  readonly leaseMillis: () => number
 }
 
 /** What a CAS is for. A renewal makes way for a change; a resignation makes way for nothing. */
@@ -80,11 +81,11 @@ export const layer = (
       const settings = yield* Settings
       const clock = yield* Clock.Clock
       /** As this process's settings say it, whoever wrote the arbiter before. */
-      const own = {
-        leaseMillis: options.leaseMillis,
+      const own = () => ({
+        leaseMillis: options.leaseMillis(),
         timeoutMillis: settings.elector.deregistrationTimeoutMillis
-      }
-      const firstAttemptMillis = Math.min(attemptMaxMillis, Math.max(attemptMinMillis, options.leaseMillis / 3))
+      })
+      const firstAttemptMillis = Math.min(attemptMaxMillis, Math.max(attemptMinMillis, options.leaseMillis() / 3))
       const now = (): Moment => ({
         monotonicMillis: Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n),
         wallMillis: clock.currentTimeMillisUnsafe()
@@ -163,7 +164,7 @@ export const layer = (
               if (purpose.kind === "renewal" && change !== undefined) return
               const next: Arbiter = {
                 ...holding.arbiter,
-                ...own,
+                ...own(),
                 ...(purpose.kind === "change" ? ruleOf(purpose.rule) : {}),
                 resigned: purpose.kind === "resignation",
                 // Whatever happens to this request, its counter is used up.

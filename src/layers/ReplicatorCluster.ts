@@ -5,7 +5,7 @@
  * Closing: as Primary drain, resign, and let another node follow; as Replica ask to be taken out of the voters.
  */
 import { Clock, Deferred, Effect, Layer, Option } from "effect"
-import { sameNode, showNode } from "../core/election/arbiter.ts"
+import { arbiterKey, sameNode, showNode } from "../core/election/arbiter.ts"
 import { errors } from "../core/wire/errors.ts"
 import type { ClusterState, NodeInfo } from "../core/wire/peer/messages.ts"
 import { peerMethods } from "../core/wire/peer/methods.ts"
@@ -36,6 +36,7 @@ const followAgainMinMillis = 20
 const followAgainMaxMillis = 500
 const exclusivePollMillis = 200
 const leaveMillis = 3_000
+const bucketAnswersMillis = 1_000
 /** How long a stopping Primary waits for another node to be named, so that its own Elector can name it. */
 const successorMillis = 2_500
 
@@ -161,6 +162,12 @@ export const layer: Layer.Layer<
           if (!samePrimary(seen, last) || otherPrimary()?.peerAddress !== address) return
         }
       })
+
+    const bucketAnswers = objects.get(arbiterKey).pipe(
+      Effect.timeoutOption(bucketAnswersMillis),
+      Effect.map(Option.isSome),
+      Effect.catch(() => Effect.succeed(false))
+    )
 
     /** The bucket's own lock, where it has one: nobody reigns without it (design 6.3). */
     const storeLock = Effect.gen(function* () {
@@ -298,7 +305,7 @@ export const layer: Layer.Layer<
         yield* machine.load(log.commitIndex)
         const self = membership.self()
         const usable = yield* Deferred.make<void>()
-        primary = yield* makePrimary({ ...common, log, machine, self })
+        primary = yield* makePrimary({ ...common, log, machine, self, bucketAnswers })
         const reigns = primary
         replica = makeReplica({
           ...common,
@@ -325,7 +332,8 @@ export const layer: Layer.Layer<
         yield* supervisor.spawn("reads", ticks)
         yield* supervisor.spawn("roles", roles(machine, isUsable))
         yield* Effect.addFinalizer(() => stop)
-        yield* Deferred.await(usable)
+        // Whoever waits for the start is not told otherwise that a task of it has ended.
+        yield* Effect.raceFirst(Deferred.await(usable), supervisor.ended)
       })
 
     const stop = Effect.gen(function* () {

@@ -55,6 +55,7 @@ import * as SnapshotterBucket from "../layers/SnapshotterBucket.ts"
 import * as StateMetrics from "../layers/StateMetrics.ts"
 import * as SupervisorFatal from "../layers/SupervisorFatal.ts"
 import * as WatchHubHistory from "../layers/WatchHubHistory.ts"
+import { ClusterView } from "../services/ClusterView.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import type { SettingsShape } from "../services/Settings.ts"
 
@@ -72,8 +73,16 @@ export const objectStore = (settings: SettingsShape) =>
       ? ObjectStoreGcs.layer()
       : ObjectStoreS3.layer()
 
-const leaseOf = (settings: SettingsShape): number =>
-  settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, true)
+const leaseOf = (settings: SettingsShape, isAlone: boolean): number =>
+  settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, isAlone)
+
+/** A node that is alone renews more seldom; that it has company is known before others could wait for its lease. */
+const reign = (settings: SettingsShape) =>
+  Layer.unwrap(
+    ClusterView.use((view) =>
+      Effect.succeed(ReignBucket.layer({ leaseMillis: () => leaseOf(settings, view.current().nodes.length <= 1) }))
+    )
+  )
 
 /** How logged-in users are known; keys that cannot be used end the start before the node asks for its term. */
 const logins = ({ auth }: SettingsShape) =>
@@ -101,14 +110,14 @@ export const node = (settings: SettingsShape) =>
     Layer.provideMerge(ReplicatedStateLog.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorCluster.layer),
-    Layer.provideMerge(Layer.mergeAll(ReignBucket.layer({ leaseMillis: leaseOf(settings) }), ChunkBufferBucket.layer)),
+    Layer.provideMerge(Layer.mergeAll(reign(settings), ChunkBufferBucket.layer)),
     Layer.provideMerge(logins(settings))
   )
 
 /** Who is there and who is chosen: works from the start on, while the node still waits for its part. */
 export const cluster = (settings: SettingsShape) =>
   HeartbeatCluster.layer.pipe(
-    Layer.provideMerge(ElectorBucket.layer({ leaseMillis: leaseOf(settings) })),
+    Layer.provideMerge(ElectorBucket.layer({ leaseMillis: leaseOf(settings, false) })),
     Layer.provideMerge(NodeReportsLocal.layer),
     Layer.provideMerge(MembershipBucket.layer),
     Layer.provideMerge(Layer.mergeAll(ClusterViewMemory.layer, HistoryBucket.layer))

@@ -2,9 +2,11 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Effect, Exit } from "effect"
 import { version } from "../core/version.ts"
+import { SetAside } from "../layers/replicator/setAside.ts"
 import { ClientListener } from "../services/ClientListener.ts"
 import { Log } from "../services/Log.ts"
 import type { SettingsShape } from "../services/Settings.ts"
+import { TaskEnded } from "../services/Supervisor.ts"
 import { daemon } from "./node.ts"
 import { untilFatal } from "./untilFatal.ts"
 
@@ -34,15 +36,37 @@ const untilEnd = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
     return yield* untilFatal
   })
 
+/** A node whose database was set aside starts again, with a new one, as a new incarnation (design 6.4). */
+const again = <E>(program: () => Effect.Effect<never, E>): Effect.Effect<never, E> =>
+  program().pipe(
+    Effect.catchIf(
+      (error) => error instanceof TaskEnded && error.cause instanceof SetAside,
+      () => again(program)
+    )
+  )
+
 export const runDaemon = async (settings: SettingsShape, warnings: ReadonlyArray<string>): Promise<void> => {
   if (settings.etcd === undefined) {
-    return run("netsy: stopped", untilEnd(settings, warnings).pipe(Effect.provide(daemon(settings))))
+    return run(
+      "netsy: stopped",
+      again(() => untilEnd(settings, warnings).pipe(Effect.provide(daemon(settings))))
+    )
   }
   const { etcdDaemon } = await import("./etcdNode.ts")
-  run("etcd: stopped", etcdDaemon(settings, warnings))
+  run(
+    "etcd: stopped",
+    again(() => etcdDaemon(settings, warnings))
+  )
 }
 
-export const runInspect = async (argv: ReadonlyArray<string>): Promise<void> => {
-  const { inspect } = await import("./inspect.ts")
-  run("netsy inspect", inspect(argv))
+/** Loaded alone: a look does not wait for the parts of the daemon. */
+const programs = {
+  inspect: () => import("./inspect.ts").then((module) => module.inspect),
+  status: () => import("./status.ts").then((module) => module.status),
+  recover: () => import("./recover.ts").then((module) => module.recover)
+}
+
+export const runSubcommand = async (name: keyof typeof programs, argv: ReadonlyArray<string>): Promise<void> => {
+  const program = await programs[name]()
+  run(`netsy ${name}`, program(argv))
 }

@@ -11,6 +11,7 @@ import type { HistoryBroken } from "./History.ts"
 import type { LocalStoreFailed } from "./LocalStore.ts"
 import type { PrimaryState } from "./NodeStatus.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
+import type { TaskEnded } from "./Supervisor.ts"
 
 /** What the next entry has to carry. */
 export interface NextPosition {
@@ -69,7 +70,7 @@ export interface StateMachine {
   readonly stored: (index: number) => void
 }
 
-export type StartError = HistoryBroken | LocalStoreFailed | Denied | Unavailable
+export type StartError = HistoryBroken | LocalStoreFailed | Denied | Unavailable | TaskEnded
 
 export class Replicator extends Context.Service<
   Replicator,

@@ -103,7 +103,7 @@ export const startProcess = (world: World, env: Readonly<Record<string, string>>
       return world.decide(call)
     }).pipe(Layer.provide(ObjectStoreMemory.layer({ bucket: world.bucket })))
     const context = yield* Layer.build(
-      ReignBucket.layer({ leaseMillis }).pipe(Layer.provideMerge(Layer.mergeAll(base, objects)))
+      ReignBucket.layer({ leaseMillis: () => leaseMillis }).pipe(Layer.provideMerge(Layer.mergeAll(base, objects)))
     ).pipe(Effect.provideService(Clock.Clock, shifted))
     return yield* Effect.gen(function* () {
       return { reign: yield* Reign, status: yield* NodeStatus } satisfies Process

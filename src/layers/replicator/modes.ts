@@ -14,8 +14,9 @@ import type { Term } from "./Term.ts"
 const tickMaxMillis = 250
 /** With commits held back, what is left to upload must be there after so long; otherwise the change is tried again later. */
 const uploadHeldMaxMillis = 2_000
-/** Commits are held back for the upload once no more than this is left of it. */
-const uploadHeldBytesMax = 4 * 1024 * 1024
+/** Before that, while commits go on, most of it is uploaded within this time. */
+const uploadFirstMaxMillis = 10_000
+const changeRetryMillis = 2_000
 const mebibyte = 1024 * 1024
 const pollMillis = 10
 
@@ -110,6 +111,13 @@ export const makeModes = (parts: PrimaryParts, work: () => void): Modes => {
       return true
     })
 
+  /** While commits go on: the bucket takes what is buffered, and answers. A change that has to wait for it stops all writes. */
+  const bucketIsThere = (term: Term) =>
+    Effect.gen(function* () {
+      if (term.rule.mode === "store") return true
+      return (yield* flush(term, uploadFirstMaxMillis)) && (yield* parts.bucketAnswers)
+    })
+
   /** True: the rule is changed. False: what is committed could not be uploaded in time, or it is not wanted any more. */
   const change = (term: Term, rule: CommitRule, stillWanted: () => boolean) =>
     Effect.gen(function* () {
@@ -117,8 +125,8 @@ export const makeModes = (parts: PrimaryParts, work: () => void): Modes => {
       const able =
         term.rule.mode === "store" ||
         term.receipts.answering(term.rule, nowMillis(), window) >= Math.max(1, term.rule.required)
-      if (able && term.pipeline.bufferedBytes > uploadHeldBytesMax) {
-        flushNow(term)
+      if (able && !(yield* bucketIsThere(term))) {
+        yield* Effect.sleep(changeRetryMillis)
         return false
       }
       term.holdBack()

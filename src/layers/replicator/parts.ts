@@ -1,5 +1,5 @@
 /** What the two halves of the Replicator work with, and limits that both know. */
-import type { Clock } from "effect"
+import type { Clock, Effect } from "effect"
 import type { NodeName } from "../../core/election/arbiter.ts"
 import type { Timestamp } from "../../core/log/record.ts"
 import type { ChunkBuffer } from "../../services/ChunkBuffer.ts"
@@ -35,6 +35,8 @@ export interface PrimaryParts {
   readonly clock: Clock.Clock
   readonly machine: StateMachine
   readonly self: NodeName
+  /** The bucket has answered just now. */
+  readonly bucketAnswers: Effect.Effect<boolean>
 }
 
 export const monotonicMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)

@@ -1,5 +1,6 @@
 /** What `/health`, `/livez` and `/readyz` answer, from the node's states. Pure. */
 import type { HealthState, PrimaryState, Waiting } from "../services/NodeStatus.ts"
+import type { StatusJson } from "./status/document.ts"
 
 export interface HealthView {
   readonly health: HealthState
@@ -27,6 +28,12 @@ export const healthAnswer = (health: HealthState): HealthAnswer => ({
 
 /** The process runs its main loop; restarting it would help nobody. */
 export const livezAnswer: HealthAnswer = { status: 200, contentType: text, body: "ok\n" }
+
+export const statusAnswer = (status: StatusJson): HealthAnswer => ({
+  status: 200,
+  contentType: "application/json",
+  body: `${JSON.stringify(status)}\n`
+})
 
 /** A node serves when it is healthy and is the Primary or knows one. */
 export const readyzAnswer = (view: HealthView, nowMillis: number): HealthAnswer => {

@@ -1,12 +1,15 @@
 /**
- * Health and metrics in plain HTTP on `bind.health`. Read only, small limits everywhere: whoever sends garbage, sends
+ * Health, status and metrics in plain HTTP on `bind.health`. Read only, small limits everywhere: whoever sends garbage, sends
  * slowly or opens many connections loses his connection and nobody else's.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { Clock, Effect, Layer } from "effect"
 import { formatHostPort } from "../core/config/address.ts"
-import { type HealthAnswer, healthAnswer, livezAnswer, readyzAnswer } from "../core/health.ts"
+import { type HealthAnswer, healthAnswer, livezAnswer, readyzAnswer, statusAnswer } from "../core/health.ts"
+import { isoTime } from "../core/isoTime.ts"
+import { beginningJson } from "../core/status/document.ts"
+import { version } from "../core/version.ts"
 import { ListenFailed } from "../services/ClientListener.ts"
 import { HealthServer } from "../services/HealthServer.ts"
 import { Log } from "../services/Log.ts"
@@ -26,9 +29,8 @@ type Answer = (path: string) => HealthAnswer | Promise<HealthAnswer> | undefined
 export const layer: Layer.Layer<HealthServer, ListenFailed, Settings | NodeStatus | Metrics | Log> = Layer.effect(
   HealthServer,
   Effect.gen(function* () {
-    const {
-      bind: { health: address }
-    } = yield* Settings
+    const settings = yield* Settings
+    const address = settings.bind.health
     const status = yield* NodeStatus
     const metrics = yield* Metrics
     const log = yield* Log
@@ -41,10 +43,35 @@ export const layer: Layer.Layer<HealthServer, ListenFailed, Settings | NodeStatu
       waiting: status.waiting(),
       troubles: status.troubles()
     })
+    const nowMillis = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const beginning = (): HealthAnswer => {
+      const waiting = status.waiting()
+      const until = waiting?.until
+      return statusAnswer(
+        beginningJson({
+          clusterId: settings.clusterId,
+          nodeId: settings.nodeId,
+          peerAddress: settings.advertise.peer,
+          clientAddress: settings.advertise.client,
+          version,
+          at: isoTime(clock.currentTimeMillisUnsafe()),
+          health: status.health(),
+          elector: status.elector(),
+          primary: status.primary(),
+          waitingFor: waiting?.what ?? "",
+          waitingMillis: until === undefined ? -1 : Math.max(0, Math.ceil(until - nowMillis())),
+          troubles: status.troubles()
+        })
+      )
+    }
+    const handlers = new Map<string, () => Promise<HealthAnswer>>()
     const answer: Answer = (path) => {
+      const handler = handlers.get(path)
+      if (handler !== undefined) return handler()
       if (path === "/health") return healthAnswer(status.health())
       if (path === "/livez") return livezAnswer
-      if (path === "/readyz") return readyzAnswer(view(), Number(clock.monotonicTimeNanosUnsafe()) / 1e6)
+      if (path === "/readyz") return readyzAnswer(view(), nowMillis())
+      if (path === "/status") return beginning()
       if (path !== "/metrics") return undefined
       return metrics
         .render()
@@ -59,7 +86,12 @@ export const layer: Layer.Layer<HealthServer, ListenFailed, Settings | NodeStatu
     // Out of file descriptors, for example: the connection is lost, the listener stays.
     server.on("error", (cause) => log.warn("accept_failed", { component: "health", error: cause }))
     log.info("listening", { component: "health", address: formatHostPort({ host: address.host, port }) })
-    return HealthServer.of({ address: { host: address.host, port } })
+    return HealthServer.of({
+      address: { host: address.host, port },
+      handle: (path, handler) => {
+        handlers.set(path, handler)
+      }
+    })
   })
 )
 

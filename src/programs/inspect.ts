@@ -2,16 +2,14 @@
  * `netsy inspect FILE|KEY`: prints a data file as JSON lines (header, one line a record, footer, verdict), from a file or
  * straight from the configured bucket. Damage goes to standard error with the failing check and offset; exit code 1.
  */
-import { createReadStream, existsSync, readFileSync } from "node:fs"
+import { createReadStream, existsSync } from "node:fs"
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Layer, Schema, Stream } from "effect"
-import { decide } from "../core/config/command.ts"
+import { Effect, Schema, Stream } from "effect"
 import { footerJson, headerJson, recordJson } from "../core/datafile/json.ts"
 import { DataFileDamaged } from "../core/datafile/types.ts"
 import { decode } from "../layers/datafile/decode.ts"
-import * as SettingsValue from "../layers/SettingsValue.ts"
-import { type Denied, ObjectStore, type Unavailable } from "../services/ObjectStore.ts"
-import type { Settings, SettingsShape } from "../services/Settings.ts"
+import { ObjectStore } from "../services/ObjectStore.ts"
+import { bucketOf } from "./bucket.ts"
 
 const usage = `Usage: netsy inspect [--storage STORAGE | --config FILE] FILE|KEY
   Prints a .netsy data file: header, records, footer and verdict, as JSON lines.
@@ -91,37 +89,13 @@ export const inspectKey = (key: string, output: Output): Effect.Effect<number, n
     return yield* inspectStream(key, Stream.unwrap(Effect.map(store.getStream(key), ({ body }) => body)), output)
   })
 
-/** Loaded alone: a look does not wait for the clients of the other stores. */
-const storeLayers = {
-  directory: () => import("../layers/ObjectStoreDirectory.ts").then((module) => module.layer),
-  gcs: () => import("../layers/ObjectStoreGcs.ts").then((module) => module.layer()),
-  s3: () => import("../layers/ObjectStoreS3.ts").then((module) => module.layer())
-}
-
-const storeOf = (settings: SettingsShape) =>
-  Layer.unwrap(
-    Effect.promise((): Promise<Layer.Layer<ObjectStore, Unavailable | Denied, Settings>> =>
-      storeLayers[settings.storage.provider]()
-    )
-  ).pipe(Layer.provide(SettingsValue.layer(settings)))
-
-const standard: Output = {
+export const standard: Output = {
   out: (line) => process.stdout.write(`${line}\n`),
   error: (line) => process.stderr.write(`${line}\n`),
   drained: Effect.callback<void>((resume) => {
     if (!process.stdout.writableNeedDrain) return resume(Effect.void)
     process.stdout.once("drain", () => resume(Effect.void))
   })
-}
-
-/** The environment as far as it concerns the storage: reading a bucket opens no port and needs no certificate. */
-const storageOnly = (env: NodeJS.ProcessEnv): Record<string, string | undefined> => {
-  const out: Record<string, string | undefined> = { NETSY_NODE_ID: "inspect" }
-  for (const [name, value] of Object.entries(env)) if (!/^NETSY_(BIND|ADVERTISE|TLS)_/.test(name)) out[name] = value
-  for (const [i, port] of ["CLIENT", "PEER", "ELECTION", "HEALTH"].entries()) {
-    out[`NETSY_BIND_${port}`] = `127.0.0.1:${i + 1}`
-  }
-  return out
 }
 
 /** The subcommand; sets the exit code of the process. */
@@ -139,28 +113,18 @@ export const inspect = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
       process.exitCode = yield* inspectStream(target, fileBytes(target), standard)
       return
     }
-    const command = decide({
-      argv: [...argv.slice(0, -1).filter((word) => word !== "--insecure"), "--insecure"],
-      env: storageOnly(process.env),
-      readFile: (path) => readFileSync(path, "utf8"),
-      cwd: process.cwd(),
-      version: ""
-    })
-    if (command.action === "exit") {
-      process.stderr.write(`netsy inspect: ${target} is not a file, and there is no storage to look for it as a key\n`)
-      process.stderr.write(command.stderr)
-      process.exitCode = 1
-      return
-    }
-    const { provider, path } = command.settings.storage
-    if (provider === "directory" && !existsSync(path)) {
-      // A node would make it; a look must not.
-      process.stderr.write(`netsy inspect: ${target} is not a file, and there is no directory ${path}\n`)
+    const bucket = bucketOf(argv.slice(0, -1))
+    if (!bucket.ok) {
+      process.stderr.write(
+        bucket.lines === ""
+          ? `netsy inspect: ${target} is not a file, and ${bucket.why}\n`
+          : `netsy inspect: ${target} is not a file, and there is no storage to look for it as a key\n${bucket.lines}`
+      )
       process.exitCode = 1
       return
     }
     process.exitCode = yield* inspectKey(target, standard).pipe(
-      Effect.provide(storeOf(command.settings)),
+      Effect.provide(bucket.layer),
       Effect.catch((error) =>
         Effect.sync(() => {
           process.stderr.write(`netsy inspect: ${error.message}\n`)

@@ -1,6 +1,6 @@
 /**
- * What the command line asks for: print and exit, inspect a file, or run the node, as Netsy or as etcd. Loads only what
- * that needs.
+ * What the command line asks for: print and exit, a subcommand, or the node, as Netsy or as etcd. Loads only what that
+ * needs.
  */
 import { existsSync, readFileSync } from "node:fs"
 import { basename } from "node:path"
@@ -26,9 +26,12 @@ const etcdCommand = async (words: ReadonlyArray<string>): Promise<Command> => {
   return decideEtcd({ ...ground, argv: words, exists: existsSync, arch, platform, nodeVersion })
 }
 
-if (argv[0] === "inspect" && !isEtcd) {
-  const { runInspect } = await import("./run.ts")
-  await runInspect(argv.slice(1))
+const subcommands = ["inspect", "status", "recover"] as const
+const subcommand = isEtcd ? undefined : subcommands.find((name) => name === argv[0])
+
+if (subcommand !== undefined) {
+  const { runSubcommand } = await import("./run.ts")
+  await runSubcommand(subcommand, argv.slice(1))
 } else {
   const command = isEtcd
     ? await etcdCommand(argv)

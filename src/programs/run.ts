@@ -70,3 +70,8 @@ export const runSubcommand = async (name: keyof typeof programs, argv: ReadonlyA
   const program = await programs[name]()
   run(`netsy ${name}`, program(argv))
 }
+
+export const runVerify = async (argv: ReadonlyArray<string>): Promise<void> => {
+  const { verify } = await import("./verify.ts")
+  run("netsy verify", verify(argv))
+}

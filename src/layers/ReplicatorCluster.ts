@@ -26,7 +26,7 @@ import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { AppliedWaiters } from "./replicator/AppliedWaiters.ts"
 import { NodeLog } from "./replicator/NodeLog.ts"
-import { monotonicMillis } from "./replicator/parts.ts"
+import { monotonicMillis, requestTimeoutMillis } from "./replicator/parts.ts"
 import { makePrimary, type Primary } from "./replicator/primary.ts"
 import { RemoteReads } from "./replicator/remoteReads.ts"
 import { makeReplica, type Replica } from "./replicator/replica.ts"
@@ -105,12 +105,14 @@ export const layer: Layer.Layer<
       return named === undefined || view.isSelf(named.name) ? undefined : named
     }
 
-    const whenApplied = (index: number, waiter: Waiter): void => {
+    const appliedInTime = (index: number, deadlineMillis: number, waiter: Waiter): void => {
       if (index <= log.commitIndex) waiter.done()
-      else applied.push(index, nowMillis(), waiter)
+      else applied.push(index, deadlineMillis, waiter)
     }
+    const whenApplied = (index: number, waiter: Waiter): void =>
+      appliedInTime(index, nowMillis() + requestTimeoutMillis, waiter)
 
-    const reads = new RemoteReads({ peers, nowMillis, primary: otherPrimary, whenApplied })
+    const reads = new RemoteReads({ peers, nowMillis, primary: otherPrimary, whenApplied: appliedInTime })
 
     const whenReadable = (index: number, waiter: Waiter): void => {
       const term = primary?.term()

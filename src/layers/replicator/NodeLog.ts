@@ -49,7 +49,7 @@ export class NodeLog {
   get durable(): Position {
     return this.#durable
   }
-  /** First index from which the log is complete on this disk. */
+  /** First index from which the log is complete on this disk, as it was when the disk was last asked. */
   get firstIndex(): number {
     return this.#firstIndex
   }
@@ -89,6 +89,13 @@ export class NodeLog {
         for (const entry of page) this.#pending.push(entry)
         from += page.length
       }
+    })
+  )
+
+  /** A compaction moves the log's beginning without a word to this one. */
+  readonly refresh: Effect.Effect<void, LocalStoreFailed> = Effect.suspend(() =>
+    Effect.map(this.#local.bounds, ({ firstIndex }) => {
+      this.#firstIndex = firstIndex
     })
   )
 

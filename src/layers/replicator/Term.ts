@@ -222,10 +222,11 @@ export class Term {
    */
   #after(index: number, waiter: Waiter): Waiter {
     if (index <= this.pipeline.commitIndex) return waiter
+    const deadlineMillis = this.#parts.nowMillis() + requestTimeoutMillis
     return {
       done: () => {
         if (index <= this.pipeline.commitIndex) waiter.done()
-        else this.#later.push(index, this.#parts.nowMillis(), waiter)
+        else this.#later.push(index, deadlineMillis, waiter)
       },
       failed: waiter.failed
     }

@@ -220,6 +220,7 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         const interval = settings.heartbeatIntervalMillis
         for (;;) {
           yield* Effect.sleep(Math.max(5, interval / 2))
+          yield* log.refresh
           guarded(() => {
             for (const follower of term.followers.values()) follower.tick(interval / 2)
           })

@@ -24,7 +24,7 @@ export interface RemoteReadsParts {
   readonly nowMillis: () => number
   /** Undefined: nobody is known to reign. */
   readonly primary: () => NodeInfo | undefined
-  readonly whenApplied: (index: number, waiter: Waiter) => void
+  readonly whenApplied: (index: number, deadlineMillis: number, waiter: Waiter) => void
 }
 
 export class RemoteReads {
@@ -62,11 +62,13 @@ export class RemoteReads {
     this.#waiting = []
     this.#asking = true
     const to = { nodeId: primary.name.nodeId, address: primary.peerAddress }
-    this.#parts.peers.call(to, peerMethods.readIndex, emptyBytes, callTimeoutMillis, {
+    // Nobody waits longer than its own time because a call is under way.
+    const left = Math.max(1, asked[0]!.deadlineMillis - this.#parts.nowMillis())
+    this.#parts.peers.call(to, peerMethods.readIndex, emptyBytes, Math.min(callTimeoutMillis, left), {
       succeed: (bytes) => {
         this.#asking = false
         const { index } = decodeReadIndexAnswer(bytes)
-        for (const { waiter } of asked) this.#parts.whenApplied(index, waiter)
+        for (const { deadlineMillis, waiter } of asked) this.#parts.whenApplied(index, deadlineMillis, waiter)
         this.#ask()
       },
       fail: () => {

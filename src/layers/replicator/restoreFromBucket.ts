@@ -70,6 +70,7 @@ export const settle = (
 
 const judge = (log: NodeLog, found: BucketHistory) =>
   Effect.gen(function* () {
+    yield* log.refresh
     const questions = adopt(
       { last: log.last, firstIndex: log.firstIndex, commitIndex: log.commitIndex },
       { last: found.last, base: found.snapshot?.last ?? positionZero },

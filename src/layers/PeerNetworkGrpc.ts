@@ -42,6 +42,8 @@ interface Options {
   readonly ports: readonly [Port, ...Array<Port>]
   /** How others are dialled. */
   readonly secure: boolean
+  /** See `DialOptions`. */
+  readonly verified: boolean
 }
 
 const make = (
@@ -74,6 +76,7 @@ const make = (
       const made = new Connection(to, {
         identity,
         secure: options.secure,
+        verified: options.verified,
         now,
         opened: () => log.debug("peer_connected", fields),
         failed: (reason) => log.warn("peer_unreachable", { ...fields, reason }),
@@ -164,7 +167,7 @@ export const layer: Layer.Layer<PeerNetwork | PeerListener, ListenFailed, Identi
     Effect.gen(function* () {
       const { bind } = yield* Settings
       const { secure } = yield* Identity
-      return yield* make({ ports: [{ bind: bind.peer }], secure })
+      return yield* make({ ports: [{ bind: bind.peer }], secure, verified: true })
     })
   )
 
@@ -182,6 +185,6 @@ export const layerEtcd: Layer.Layer<PeerNetwork | PeerListener, ListenFailed, Id
       assert(first !== undefined, "netsy etcd listens for peers")
       // Members of one cluster advertise the same scheme.
       const secure = etcd.advertisePeerUrls.some((url) => url.startsWith("https:") || url.startsWith("unixs:"))
-      return yield* make({ ports: [first, ...others], secure })
+      return yield* make({ ports: [first, ...others], secure, verified: etcd.peerTls?.files !== undefined })
     })
   )

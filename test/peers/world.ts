@@ -45,8 +45,7 @@ export const nodeSettings = (nodeId: string, host: string, port: number, peer: s
   advertise: { ...settings.advertise, peer }
 })
 
-export const virtualWorld = (): World => {
-  const hub = new PeerNetworkMemory.MemoryPeers()
+export const virtualWorld = (hub = new PeerNetworkMemory.MemoryPeers()): World => {
   const silent = new Set<string>()
   hub.decide = (from, to) => (silent.has(`${from} ${to}`) || silent.has(`${to} ${from}`) ? "drop" : "deliver")
   return {

@@ -18,7 +18,7 @@ export class OutgoingCall implements Use {
   readonly #timeoutMillis: number
   readonly #reply: PeerReply
   readonly #timer: NodeJS.Timeout
-  #request: Uint8Array | undefined
+  #request: Buffer | undefined
   #stream: ClientHttp2Stream | undefined
   #response: Uint8Array | undefined
   #status: Status | undefined
@@ -36,7 +36,7 @@ export class OutgoingCall implements Use {
   ) {
     this.#to = to
     this.#method = method
-    this.#request = bytes
+    this.#request = frame(bytes)
     this.#timeoutMillis = timeoutMillis
     this.#caller = caller
     this.#reply = reply
@@ -73,7 +73,7 @@ export class OutgoingCall implements Use {
       if (this.#status !== undefined) this.#conclude()
     })
     stream.on("close", () => this.#conclude())
-    stream.end(frame(this.#request!))
+    stream.end(this.#request)
     this.#request = undefined
   }
 

@@ -20,6 +20,8 @@ export interface DialOptions {
   readonly identity: Identity["Service"]
   /** TLS. */
   readonly secure: boolean
+  /** False: nobody has signed the peers' certificates (`--peer-auto-tls`), so that they prove nothing. */
+  readonly verified: boolean
 }
 
 /** Where an address without a host is, as Go's `net` package has it: on this machine. */
@@ -67,6 +69,7 @@ export const dial = (to: PeerAddress, options: DialOptions, done: (result: Diall
         ...(isIP(host) === 0 ? { servername: host } : {}),
         host,
         ALPNProtocols: ["h2"],
+        rejectUnauthorized: options.verified,
         checkServerIdentity: (_host, certificate) => {
           const bad = checkServerIdentity(host, certificate)
           if (bad !== undefined) return bad

@@ -40,7 +40,8 @@ export class MemoryCall {
     })
     from.calls.add(this)
     to.calls.add(this)
-    const bytes = request.slice()
+    // Not `slice`, which for a Buffer copies nothing.
+    const bytes = new Uint8Array(request)
     if (!hub.pass(from, to, "request", method, () => this.#arrive(bytes))) {
       this.#later({ unreachable: "the connection is cut", unsent: true })
     }
@@ -72,7 +73,7 @@ export class MemoryCall {
       return this.#answer({ code: Code.Unimplemented, reason: `${this.#method} is not served here` })
     }
     const answer: PeerAnswer = {
-      succeed: (response) => this.#answer({ response: response.slice() }),
+      succeed: (response) => this.#answer({ response: new Uint8Array(response) }),
       fail: (code, reason) => this.#answer({ code, reason }),
       onCancelled: (listener) => {
         this.#cancelled = listener

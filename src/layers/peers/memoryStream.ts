@@ -68,7 +68,7 @@ export class End implements PeerStreamOut {
       return true
     }
     if (this.#waitingBytes > bufferBytesMax) this.#full = true
-    this.#push("message", { bytes: bytes.slice() })
+    this.#push("message", { bytes: new Uint8Array(bytes) })
     return !this.#full
   }
 

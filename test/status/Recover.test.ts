@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { type Arbiter, arbiterKey, encodeArbiter } from "../../src/core/election/arbiter.ts"
+import { planFence } from "../../src/core/election/election.ts"
 import { encodeLock, lockKey } from "../../src/core/election/lock.ts"
 import { decodeRecoverOrder, encodeRecoverOrder, recoverOrderKey } from "../../src/core/election/recoverOrder.ts"
 import { isoTime } from "../../src/core/isoTime.ts"
@@ -102,5 +103,18 @@ describe("an order to recover", () => {
     for (const text of ["", "{", "null", "{}", '{"term":"1"}', '{"term":0}', '{"term":1.5}']) {
       assert.isUndefined(decodeRecoverOrder(Buffer.from(text)), text)
     }
+  })
+
+  it("lets a recovery go on without its time, and never past a voter that is not gone", () => {
+    const round = { arbiter: quorum, seenAtMillis: 0, nowMillis: 0 }
+    const [a, b, c] = quorum.voters
+    const none = new Set<string>()
+    assert.strictEqual(planFence({ ...round, gone: [a!, b!] }, [c!], none).kind, "wait", "never by itself")
+    assert.deepStrictEqual(planFence({ ...round, gone: [a!, b!], ordered: true }, [c!], none), {
+      kind: "fence",
+      nodes: [c!]
+    })
+    assert.strictEqual(planFence({ ...round, gone: [a!], ordered: true }, [c!], none).kind, "wait", "b may come back")
+    assert.strictEqual(planFence({ ...round, gone: [a!, b!], ordered: true }, [], none).kind, "wait", "c may come back")
   })
 })

@@ -86,6 +86,8 @@ export interface QuorumRound {
   readonly nowMillis: number
   /** Voters that are gone for good. */
   readonly gone: ReadonlyArray<NodeName>
+  /** An operator has said that a recovery in this term need not wait (recoverOrder.ts). */
+  readonly ordered?: boolean
 }
 
 export const isAmong = (names: ReadonlyArray<NodeName>, name: NodeName): boolean =>
@@ -100,6 +102,7 @@ const remainingOf = ({ arbiter, gone }: QuorumRound): ReadonlyArray<NodeName> =>
 /** May there be a recovery at this moment, as far as time and the dead are concerned? */
 const recoveryDue = (round: QuorumRound): boolean => {
   if (remainingOf(round).length >= answersNeeded(round.arbiter)) return false
+  if (round.ordered === true) return true
   const at = recoveryAt(round.arbiter, round.seenAtMillis)
   return at !== undefined && round.nowMillis >= at
 }

@@ -20,6 +20,7 @@ import {
   type QuorumRound,
   storeVerdict
 } from "../../core/election/election.ts"
+import { decodeRecoverOrder, recoverOrderKey } from "../../core/election/recoverOrder.ts"
 import { isGoneForGood } from "../../core/election/recovery.ts"
 import type { Reason } from "../../core/election/reasons.ts"
 import { isoTime } from "../../core/isoTime.ts"
@@ -238,6 +239,14 @@ export const makeElection = (
       { concurrency: 8 }
     )
 
+  /** Has an operator said that the recovery of this term need not wait? */
+  const isOrdered = ({ term }: Arbiter) =>
+    store.get(recoverOrderKey).pipe(
+      bounded("GET", recoverOrderKey),
+      Effect.map((object) => decodeRecoverOrder(object.body) === term),
+      Effect.catchTag("NotFound", () => Effect.succeed(false))
+    )
+
   const fence = (term: number, names: ReadonlyArray<NodeName>, needed: number) =>
     Effect.map(
       ask(
@@ -279,7 +288,8 @@ export const makeElection = (
       let round: QuorumRound = { arbiter, seenAtMillis, nowMillis: nowMillis(), gone: [] }
       let plan = planFence(round, reachable, avoided)
       if (plan.kind === "wait") {
-        round = { ...round, gone: yield* findGone(arbiter, seenAtMillis), nowMillis: nowMillis() }
+        const gone = yield* findGone(arbiter, seenAtMillis)
+        round = { ...round, gone, ordered: gone.length > 0 && (yield* isOrdered(arbiter)), nowMillis: nowMillis() }
         plan = planFence(round, reachable, avoided)
       }
       if (plan.kind === "wait") {

@@ -14,6 +14,7 @@ import * as AutoCompactorClock from "../layers/AutoCompactorClock.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
+import * as ClusterStatusPeers from "../layers/ClusterStatusPeers.ts"
 import * as ClusterViewMemory from "../layers/ClusterViewMemory.ts"
 import * as CompactorLocal from "../layers/CompactorLocal.ts"
 import * as ElectionHttp from "../layers/ElectionHttp.ts"
@@ -170,7 +171,8 @@ export const daemon = (settings: SettingsShape) => {
   const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
   return loaded.pipe(
     Layer.provideMerge(clientPort(settings)),
-    Layer.provideMerge(election),
+    Layer.provideMerge(Layer.mergeAll(election, ClusterStatusPeers.onHealthPort)),
+    Layer.provideMerge(ClusterStatusPeers.layer),
     Layer.provideMerge(cluster(settings)),
     Layer.provideMerge(Layer.mergeAll(PeerNetworkGrpc.layer, LeadershipClientHttp.layer)),
     Layer.provideMerge(stores(settings)),

@@ -3,7 +3,6 @@ import { Context, type Effect, Schema } from "effect"
 import type { NodeName } from "../core/election/arbiter.ts"
 import type { Registration } from "../core/election/registry.ts"
 import type { Member } from "../core/wire/codec/cluster.ts"
-import type { LocalStoreFailed } from "./LocalStore.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
 
 /** `members.json` or a registration cannot be read, or belongs to another cluster. */

@@ -1,0 +1,114 @@
+/**
+ * `netsy verify`: reads the bucket and asks every node, changes nothing, and says whether they fit together (design 6.7 as
+ * far as it can be seen from outside). A table on standard output; exit code 0 when nothing is wrong, else 1.
+ */
+import { readFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { Effect, Layer, Schema } from "effect"
+import { type Finding, findingsTable, isClean } from "../core/verify/findings.ts"
+import * as HistoryBucket from "../layers/HistoryBucket.ts"
+import type { Denied, ObjectStore, Unavailable } from "../services/ObjectStore.ts"
+import { bucketOf } from "./bucket.ts"
+import { standard } from "./inspect.ts"
+import { readRegistrations, verifyBucket } from "./verify/bucket.ts"
+import { type ClientTls, connect } from "./verify/connection.ts"
+import { askAll, verifyNodes } from "./verify/nodes.ts"
+
+const usage = `Usage: netsy verify [flags]
+  --config FILE            the cluster file (or NETSY_CONFIG)
+  --storage WORD           the storage instead: dir:PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX
+  --endpoints HOST:PORT,…  client addresses of the nodes; default: those registered in the bucket
+  --bucket-only            ask no node
+  --cacert --cert --key    certificate files for the nodes' client ports
+  --insecure               they speak plain text
+`
+
+/** The command line, the configuration or a certificate file is wrong. */
+export class VerifyRefused extends Schema.TaggedError<VerifyRefused>()("VerifyRefused", {
+  message: Schema.String
+}) {}
+
+interface Options {
+  readonly store: Layer.Layer<ObjectStore, Unavailable | Denied>
+  readonly endpoints: ReadonlyArray<string> | undefined
+  readonly bucketOnly: boolean
+  readonly tls: ClientTls | undefined
+}
+
+const text = { type: "string" } as const
+const flag = { type: "boolean", default: false } as const
+
+const read = (argv: ReadonlyArray<string>): Options => {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      config: text,
+      storage: text,
+      endpoints: text,
+      "bucket-only": flag,
+      cacert: text,
+      cert: text,
+      key: text,
+      insecure: flag
+    }
+  })
+  const bucket = bucketOf([
+    ...(values.config === undefined ? [] : ["--config", values.config]),
+    ...(values.storage === undefined ? [] : ["--storage", values.storage])
+  ])
+  if (!bucket.ok) throw new Error(`${bucket.why}\n${bucket.lines}`.trimEnd())
+  const bucketOnly = values["bucket-only"]
+  const { cacert, cert, key } = values
+  const plain = values.insecure || bucketOnly
+  if (!plain && (cacert === undefined || cert === undefined || key === undefined))
+    throw new Error("--cacert, --cert and --key are needed to ask the nodes, or --insecure, or --bucket-only")
+  return {
+    store: bucket.layer,
+    endpoints: values.endpoints?.split(",").filter((one) => one !== ""),
+    bucketOnly,
+    tls: plain ? undefined : { ca: readFileSync(cacert!), cert: readFileSync(cert!), key: readFileSync(key!) }
+  }
+}
+
+/** The nodes are asked first: what a node had acknowledged before the bucket was read must be in it (mode store). */
+const verified = ({ bucketOnly, endpoints, tls }: Options) =>
+  Effect.gen(function* () {
+    if (bucketOnly) return (yield* verifyBucket).findings
+    const places =
+      endpoints?.map((endpoint) => ({ name: endpoint, endpoint })) ??
+      (yield* readRegistrations).map(({ clientAddress, nodeId }) => ({ name: nodeId, endpoint: clientAddress }))
+    const nodes = yield* Effect.forEach(places, ({ endpoint, name }) =>
+      Effect.map(connect(endpoint, tls), (connection) => ({ name, connection }))
+    )
+    const { answered, findings } = yield* askAll(nodes)
+    const bucket = yield* verifyBucket
+    const all: Array<Finding> = [...bucket.findings, ...findings]
+    if (answered.length === 0) all.push({ subject: "nodes", check: "any node answers", ok: false, detail: "none does" })
+    else all.push(...(yield* verifyNodes(answered, bucket)))
+    return all
+  }).pipe(Effect.scoped)
+
+/** The subcommand; sets the exit code of the process. */
+export const verify = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (argv.includes("--help") || argv.includes("-h")) {
+      process.stdout.write(usage)
+      return
+    }
+    const options = yield* Effect.try({
+      try: () => read(argv),
+      catch: (cause) => new VerifyRefused({ message: cause instanceof Error ? cause.message : String(cause) })
+    })
+    const findings = yield* verified(options).pipe(
+      Effect.provide(HistoryBucket.layer.pipe(Layer.provideMerge(options.store)))
+    )
+    standard.out(findingsTable(findings))
+    if (!isClean(findings)) process.exitCode = 1
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.sync(() => {
+        process.stderr.write(`netsy verify: ${error.message}\n`)
+        process.exitCode = 1
+      })
+    )
+  )

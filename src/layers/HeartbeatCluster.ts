@@ -25,6 +25,7 @@ const timeoutMaxMillis = 5_000
 /** Least time between two heartbeats, however many suspicions there are. */
 const pauseMillis = 50
 const leaveTimeoutMillis = 1_000
+const startMillis = 5_000
 
 type Needs =
   | ClusterView
@@ -58,8 +59,11 @@ export const layer: Layer.Layer<never, never, Needs> = Layer.effectDiscard(
     const now = Latch.makeUnsafe(false)
     let suspects = ""
     let lost = false
+    /** While a cluster starts there is none yet, which is no news. */
+    let newsFrom = nowMillis() + startMillis
 
     const onLost = (reason: string): void => {
+      if (nowMillis() < newsFrom) return
       if (!lost) log.warn("elector_lost", { reason, effect: "none on reads and writes; it is looked for" })
       lost = true
     }
@@ -68,6 +72,7 @@ export const layer: Layer.Layer<never, never, Needs> = Layer.effectDiscard(
       finder.answered(from)
       if (lost) log.info("elector_found", { elector: from.nodeId })
       lost = false
+      newsFrom = 0
     }
 
     const send = (to: PeerAddress, about: string) =>

@@ -109,12 +109,12 @@ export const makeRequests = (parts: ElectorParts, options: RequestsOptions): Eff
       )
     )
 
-    const leave = (standing: Standing, { name }: LeaveRequest, answer: PeerAnswer) =>
+    const leave = (standing: Standing, { name }: LeaveRequest, reason: string, answer: PeerAnswer) =>
       Effect.gen(function* () {
         const { nodeId } = name
         yield* membership.deregister(nodeId)
         standing.map.remove(nodeId)
-        log.info("node_deregistered", { target_node_id: nodeId, trigger: "direct", reason: "shutdown" })
+        log.info("node_deregistered", { target_node_id: nodeId, trigger: "direct", reason })
         standing.tell()
         options.wake()
         answer.succeed(empty)
@@ -124,14 +124,23 @@ export const makeRequests = (parts: ElectorParts, options: RequestsOptions): Eff
       peerMethods.leave,
       handler(
         decodeLeaveRequest,
-        ({ name }) => name.nodeId,
+        () => undefined,
         (standing, request, from, answer) => {
-          const known = standing.map.get(from)
+          const { nodeId } = request.name
+          const known = standing.map.get(nodeId)
           // A process of another incarnation has the name now.
           if (known === undefined || !sameNode(known.info.name, request.name)) return answer.succeed(empty)
+          if (nodeId !== from) {
+            // An operator declares another node dead (MemberRemove): only one that has fallen silent.
+            if (!request.forGood) return answer.fail(Code.PermissionDenied, `node ${from} may not speak for ${nodeId}`)
+            if (known.degradedSince === undefined) {
+              return answer.fail(Code.FailedPrecondition, `node ${nodeId} was heard of a moment ago`)
+            }
+            return later(answer, leave(standing, request, "removed by an operator", answer))
+          }
           standing.map.leaving(from, true)
           options.wake()
-          if (request.forGood) return later(answer, leave(standing, request, answer))
+          if (request.forGood) return later(answer, leave(standing, request, "shutdown", answer))
           answer.succeed(empty)
         }
       )

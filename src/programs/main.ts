@@ -26,7 +26,7 @@ const etcdCommand = async (words: ReadonlyArray<string>): Promise<Command> => {
   return decideEtcd({ ...ground, argv: words, exists: existsSync, arch, platform, nodeVersion })
 }
 
-const subcommands = ["inspect", "status", "recover"] as const
+const subcommands = ["inspect", "status", "recover", "verify"] as const
 const subcommand = isEtcd ? undefined : subcommands.find((name) => name === argv[0])
 
 if (subcommand !== undefined) {

@@ -63,15 +63,11 @@ export const runDaemon = async (settings: SettingsShape, warnings: ReadonlyArray
 const programs = {
   inspect: () => import("./inspect.ts").then((module) => module.inspect),
   status: () => import("./status.ts").then((module) => module.status),
-  recover: () => import("./recover.ts").then((module) => module.recover)
+  recover: () => import("./recover.ts").then((module) => module.recover),
+  verify: () => import("./verify.ts").then((module) => module.verify)
 }
 
 export const runSubcommand = async (name: keyof typeof programs, argv: ReadonlyArray<string>): Promise<void> => {
   const program = await programs[name]()
   run(`netsy ${name}`, program(argv))
-}
-
-export const runVerify = async (argv: ReadonlyArray<string>): Promise<void> => {
-  const { verify } = await import("./verify.ts")
-  run("netsy verify", verify(argv))
 }

@@ -223,6 +223,8 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
       )
     })
 
+  const toAnswer = ({ name, peerAddress }: NodeInfo): string => `the Primary ${name.nodeId} at ${peerAddress} to answer`
+
   const broken = (primary: NodeInfo, s: FollowStream, end: "closed" | "silent"): void => {
     const { nodeId } = primary.name
     const unreachable = end === "silent" || s.error?._tag === "PeerUnreachable"
@@ -233,7 +235,7 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
     if (why !== troubled) journal.warn("follow_broken", { primary: nodeId, term: s.term, error: why })
     troubled = why
     status.setTrouble("follow", `the Primary ${nodeId} at ${primary.peerAddress} is not followed: ${why}`)
-    waitFor(`the Primary ${nodeId} at ${primary.peerAddress} to answer`)
+    waitFor(toAnswer(primary))
     if (unreachable) view.suspect(nodeId)
   }
 
@@ -269,6 +271,7 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
         // Of a reign that is over there may be entries that never came to the disk.
         if (log.durable.index !== log.last.index) yield* Effect.uninterruptible(log.load)
         let reopen = reopenMinMillis
+        waitFor(toAnswer(primary))
         for (;;) {
           changed.closeUnsafe()
           if (isOver(primary, term)) return "deposed by view" as const

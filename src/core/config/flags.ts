@@ -70,7 +70,7 @@ Usage:
   netsy --config PATH                          a node of a cluster (file: docs/configuration.md)
   netsy --storage dir:./data --insecure        one node, no file, no certificates, 127.0.0.1 only
   netsy etcd FLAGS                             the flags and ports of etcd (docs/etcd-mode.md)
-  netsy status [--watch]                       shows the cluster as a node sees it (docs/cluster.md)
+  netsy status                                 shows the cluster as a node sees it (docs/cluster.md)
   netsy recover NODE                           declares a dead node gone for good (docs/cluster.md)
   netsy verify                                 checks that the bucket and all nodes fit together
   netsy inspect FILE                           shows a data file of the store (docs/data-files.md)

@@ -301,6 +301,32 @@ describe("the peer port", () => {
     })
   )
 
+  it.live("calls on a connection that has fallen silent fail within three seconds, however many are begun on it", () =>
+    Effect.gen(function* () {
+      const a = yield* plain.node("node-1")
+      const b = yield* plain.node("node-2")
+      let isAnswering = true
+      b.network.handle(method, (request, _from, answer) => {
+        if (isAnswering) answer.succeed(request)
+      })
+      const way = yield* plain.way(a, b)
+      yield* call(a, way.at, method, "x")
+      isAnswering = false
+      way.fallSilent()
+      yield* Effect.forkScoped(
+        Effect.forever(
+          Effect.andThen(
+            Effect.forkScoped(call(a, way.at, method, "x", 60_000), { startImmediately: true }),
+            Effect.sleep(100)
+          )
+        )
+      )
+      const error = unreachable(yield* call(a, way.at, method, "x", 10_000))
+      assert.include(error.reason, "nothing heard")
+      assert.isFalse(error.unsent)
+    })
+  )
+
   it.live("a port that stays silent is found silent, and a call to it fails as unsent after a second", () =>
     Effect.gen(function* () {
       const a = yield* plain.node("node-1")

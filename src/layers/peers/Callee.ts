@@ -88,7 +88,7 @@ export class Callee {
       stream.on("error", ignore)
       stream.once("close", () => {
         this.#streams.delete(stream)
-        if (--open === 0) watch.stop()
+        if (--open === 0) watch.rest()
       })
       this.#serve(stream, headers, certified)
     })
@@ -96,9 +96,9 @@ export class Callee {
 
   stop(): void {
     this.#stopping = true
-    for (const session of this.#sessions) session.close()
     // Calls get their time to be answered; streams would never end.
     for (const end of Array.from(this.#breakers)) end()
+    for (const session of this.#sessions) session.close()
   }
 
   /** Whatever is still under way is broken off. */
@@ -133,6 +133,8 @@ export class Callee {
     const streaming = this.#options.streamHandlers.get(method)
     if (streaming !== undefined) {
       const end = serveStream(stream, from, method, streaming)
+      // The handler may have stopped the node.
+      if (this.#stopping) return end()
       this.#breakers.add(end)
       stream.once("close", () => this.#breakers.delete(end))
       return

@@ -70,7 +70,7 @@ export class Link {
   remove(use: Use): void {
     this.#uses.delete(use)
     if (this.#uses.size > 0) return
-    this.#watch?.stop()
+    this.#watch?.rest()
     if (this.#isClosing) this.#session?.close()
   }
 

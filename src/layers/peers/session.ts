@@ -53,6 +53,7 @@ export class SilenceWatch {
   readonly #socket: Counting
   readonly #silent: (reason: string) => void
   #timer: NodeJS.Timeout | undefined
+  #isBusy = false
   #ticks = 0
   #bytesRead = 0
 
@@ -62,11 +63,16 @@ export class SilenceWatch {
     this.#silent = silent
   }
 
+  /** Something is under way. */
   start(): void {
-    if (this.#timer !== undefined) return
-    this.#ticks = 0
-    this.#timer = setInterval(() => this.#tick(), tickMillis)
-    this.#ping()
+    if (!this.#isBusy) this.#ticks = 0
+    this.#isBusy = true
+    this.#timer ??= setInterval(() => this.#tick(), tickMillis)
+  }
+
+  /** Nothing is under way any more; the timer goes with its next tick, for calls follow each other closely. */
+  rest(): void {
+    this.#isBusy = false
   }
 
   stop(): void {
@@ -75,7 +81,7 @@ export class SilenceWatch {
   }
 
   #tick(): void {
-    if (this.#session.destroyed || this.#session.closed) return this.#session.destroyed ? this.stop() : undefined
+    if (!this.#isBusy || this.#session.destroyed) return this.stop()
     const { bytesRead } = this.#socket
     if (bytesRead !== this.#bytesRead) this.#ticks = 0
     this.#bytesRead = bytesRead
@@ -87,7 +93,6 @@ export class SilenceWatch {
   }
 
   #ping(): void {
-    if (this.#session.destroyed || this.#session.closed) return
     // False: earlier ones are still under way.
     this.#session.ping((error) => {
       if (error === null) this.#ticks = 0

@@ -4,8 +4,10 @@
  */
 import { Effect, Layer } from "effect"
 import * as IdentityEtcd from "../layers/IdentityEtcd.ts"
+import * as LeadershipClientHttp from "../layers/LeadershipClientHttp.ts"
 import * as LeadershipElector from "../layers/LeadershipElector.ts"
-import * as PeerListenerEtcd from "../layers/PeerListenerEtcd.ts"
+import * as LeadershipPeerPort from "../layers/LeadershipPeerPort.ts"
+import * as PeerNetworkGrpc from "../layers/PeerNetworkGrpc.ts"
 import * as ProbePortsHttp from "../layers/ProbePortsHttp.ts"
 import * as ServiceManagerSystemd from "../layers/ServiceManagerSystemd.ts"
 import { version } from "../core/version.ts"
@@ -38,10 +40,10 @@ const warned = (warnings: ReadonlyArray<string>) =>
 
 const daemon = (settings: SettingsShape, warnings: ReadonlyArray<string>) =>
   Layer.mergeAll(loaded, probes).pipe(
-    Layer.provideMerge(
-      Layer.mergeAll(clientPort(settings), PeerListenerEtcd.layer.pipe(Layer.provide(LeadershipElector.layer)))
-    ),
+    Layer.provideMerge(clientPort(settings)),
+    Layer.provideMerge(LeadershipPeerPort.layer.pipe(Layer.provide(LeadershipElector.layer))),
     Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(Layer.mergeAll(PeerNetworkGrpc.layerEtcd, LeadershipClientHttp.layer)),
     Layer.provideMerge(stores(settings)),
     Layer.provideMerge(ProbePortsHttp.layer),
     Layer.provideMerge(IdentityEtcd.layer()),

@@ -9,6 +9,7 @@ import * as AccessAuth from "../layers/AccessAuth.ts"
 import * as AlarmsPrimary from "../layers/AlarmsPrimary.ts"
 import * as AuthPrimary from "../layers/AuthPrimary.ts"
 import * as AuthTokensJwt from "../layers/AuthTokensJwt.ts"
+import * as AuthTokensPeers from "../layers/AuthTokensPeers.ts"
 import * as AuthTokensSimple from "../layers/AuthTokensSimple.ts"
 import * as AutoCompactorClock from "../layers/AutoCompactorClock.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
@@ -92,6 +93,10 @@ const logins = ({ auth }: SettingsShape) =>
     auth.tokens.kind === "jwt" ? AuthTokensJwt.layer(auth.tokens) : AuthTokensSimple.layer(auth.tokens)
   )
 
+/** Simple tokens live on the node that gave them; others ask for them. */
+const sharedTokens = ({ auth: { tokens } }: SettingsShape) =>
+  tokens.kind === "simple" ? AuthTokensPeers.layer({ ttlSeconds: tokens.ttlSeconds }) : Layer.empty
+
 /**
  * `Kv`, `WatchHub` and what they are made of, over the bucket, the local disk and the other nodes. Built when the node can
  * serve: as Active Primary, or as a Replica that has caught up.
@@ -108,6 +113,7 @@ export const node = (settings: SettingsShape) =>
     Layer.provideMerge(
       Layer.mergeAll(KvPrimary.layer, LeasesReplicated.layer, AlarmsPrimary.layer, AccessAuth.layer, AuthPrimary.layer)
     ),
+    Layer.provideMerge(sharedTokens(settings)),
     Layer.provideMerge(ReplicatedStateLog.layer),
     Layer.provideMerge(Layer.mergeAll(WatchHubHistory.layer, CompactorLocal.layer, SnapshotterBucket.layer)),
     Layer.provideMerge(ReplicatorCluster.layer),

@@ -179,6 +179,13 @@ export const status = Effect.fnUntraced(function* (options: Options) {
       `${instance.name.padEnd(8)}  ${(pid === undefined ? "-" : `pid ${workerOf(pid)}`).padEnd(11)}  ${portsOf(instance)}  ${state}`
     )
   }
+  const running = nodes(options).filter((node) => pidOf(node) !== undefined)
+  if (running.length === 0) return
+  // The same as each node sees it: the first that answers.
+  const health = running.map(({ ports }) => `127.0.0.1:${ports.find(({ name }) => name === "health")!.port}`).join(",")
+  const args = ["--disable-warning=ExperimentalWarning", "src/programs/netsy.ts", "status", "--endpoint", health]
+  yield* say("")
+  spawnSync(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] })
 })
 
 /** Follows the logs on a terminal; elsewhere prints their last lines, so that a pipe ends. */

@@ -10,11 +10,14 @@ import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { Metrics } from "../../src/services/Metrics.ts"
+import type { PrimaryState } from "../../src/services/NodeStatus.ts"
+import { Replicator } from "../../src/services/Replicator.ts"
 import type { SettingsShape } from "../../src/services/Settings.ts"
 import { WatchHub } from "../../src/services/WatchHub.ts"
 import { embeddedSettings } from "../config/embedded.ts"
 
 interface Store {
+  role: PrimaryState
   revision: number
   floor: number
   /** Lowest that a watch needs; undefined: no watch is behind. */
@@ -48,15 +51,22 @@ const hub = (store: Store): Layer.Layer<WatchHub> =>
     })
   } satisfies Partial<WatchHub["Service"]> as unknown as WatchHub["Service"])
 
+const replicator = (store: Store): Layer.Layer<Replicator> =>
+  Layer.succeed(Replicator, {
+    role: () => store.role
+  } satisfies Partial<Replicator["Service"]> as unknown as Replicator["Service"])
+
 const running = <A, E>(
   settings: Partial<SettingsShape>,
   body: (store: Store, lines: Array<LogMemory.MemoryLine>) => Effect.Effect<A, E, Metrics>
 ) =>
   Effect.suspend(() => {
-    const store: Store = { revision: 1, floor: 0, watch: undefined, fail: undefined, asked: [] }
+    const store: Store = { role: "active", revision: 1, floor: 0, watch: undefined, fail: undefined, asked: [] }
     const lines: Array<LogMemory.MemoryLine> = []
     const layer = AutoCompactorClock.layer.pipe(
-      Layer.provide(Layer.mergeAll(kv(store), hub(store), SupervisorFatal.layer, LogMemory.layer(lines))),
+      Layer.provide(
+        Layer.mergeAll(kv(store), hub(store), replicator(store), SupervisorFatal.layer, LogMemory.layer(lines))
+      ),
       Layer.provide(SettingsValue.layer({ ...embeddedSettings(), ...settings })),
       Layer.provideMerge(MetricsPrometheus.layer)
     )
@@ -142,6 +152,20 @@ describe("AutoCompactorClock", () => {
         yield* TestClock.adjust("5 minutes")
         // What was there an interval ago.
         assert.strictEqual(store.floor, 60)
+      })
+    )
+  )
+
+  it.effect("is done by the Active Primary alone, who knows what was there before its reign", () =>
+    running({ autoCompaction: { mode: "periodic", retentionMillis: 3_600_000 } }, (store) =>
+      Effect.gen(function* () {
+        store.role = "replica"
+        for (let hours = 0; hours < 3; hours++) yield* passHour(store)
+        assert.deepStrictEqual(store.asked, [])
+        store.role = "active"
+        yield* TestClock.adjust("6 minutes")
+        assert.lengthOf(store.asked, 1)
+        assert.approximately(store.asked[0]!, 121, 7)
       })
     )
   )

@@ -98,6 +98,65 @@ describe("CompactorLocal", () => {
     )
   )
 
+  it.effect("frees memory at once, and the disk when the bucket has everything up to the compaction", () =>
+    running(({ compactor, store }) =>
+      Effect.gen(function* () {
+        yield* store.append(puts(1, 20), 20)
+        const events: Array<string> = []
+        compactor.request(task(15, events, { index: 18, sweep: () => events.push("swept") > 0 }))
+        compactor.stored(17)
+        yield* TestClock.adjust(900)
+        assert.deepStrictEqual(events, ["swept"])
+        assert.strictEqual((yield* store.bounds).floor, 0)
+        compactor.stored(18)
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(events, ["swept", "done 15"])
+        assert.strictEqual((yield* store.bounds).floor, 15)
+      })
+    )
+  )
+
+  it.effect("lets nobody wait longer than a second for the bucket, and does the disk's part later", () =>
+    running(({ compactor, store }) =>
+      Effect.gen(function* () {
+        yield* store.append(puts(1, 20), 20)
+        const events: Array<string> = []
+        for (const revision of [5, 9, 12, 15]) {
+          compactor.request(task(revision, events, { index: revision, sweep: () => true }))
+          yield* TestClock.adjust(600)
+        }
+        assert.deepStrictEqual(events, ["done 5", "done 9", "done 12"])
+        yield* TestClock.adjust(400)
+        assert.deepStrictEqual(events, ["done 5", "done 9", "done 12", "done 15"])
+        compactor.stored(12)
+        yield* TestClock.adjust(1)
+        // Those between the first and the last are the last one's.
+        assert.strictEqual((yield* store.bounds).floor, 5)
+        compactor.stored(20)
+        yield* TestClock.adjust(1)
+        assert.strictEqual((yield* store.bounds).floor, 15)
+        assert.lengthOf(events, 4)
+      })
+    )
+  )
+
+  it.effect("keeps the operations of entries that the bucket lacks, whatever the floor", () =>
+    running(({ compactor, store }) =>
+      Effect.gen(function* () {
+        yield* store.append([...puts(1, 8), ...[9, 10, 11, 12].map((index) => operation(index, 1, 8, "grant"))], 12)
+        const state = () => ({ index: 12, term: 1, revision: 8, ops: [bytes("all of it")] })
+        compactor.stored(10)
+        compactor.request(task(8, [], { index: 9, state, sweep: () => true }))
+        yield* TestClock.adjust(1)
+        assert.strictEqual((yield* store.bounds).firstIndex, 11)
+        assert.deepStrictEqual(
+          (yield* store.entries(11, 10, 1e9)).map(({ index }) => index),
+          [11, 12]
+        )
+      })
+    )
+  )
+
   it.effect("does not let the next compaction wait until the files have shrunk", () =>
     Effect.gen(function* () {
       const held = yield* Latch.make(false)

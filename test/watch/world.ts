@@ -23,6 +23,8 @@ export interface Op {
 export class World {
   revision = 1
   floor = 0
+  /** The disk holds nothing: its contents are being replaced. */
+  restoring = false
   readonly live = new Map<string, LogRecord>()
   readonly changes: Array<Change> = []
   diskReads = 0
@@ -126,14 +128,21 @@ export const create = (request: Partial<WatchCreateRequest> & { readonly key: Ui
 })
 
 /** The part of the store that watches use, read with the delays of a disk. */
-const localStore = (world: World): Pick<LocalStore["Service"], "changes" | "versions"> => ({
+const localStore = (world: World): Pick<LocalStore["Service"], "bounds" | "changes" | "versions"> => ({
+  bounds: Effect.sync(() => ({
+    last: { index: world.revision, term: 1 },
+    lastRevision: world.restoring ? 0 : world.revision,
+    firstIndex: 1,
+    floor: world.restoring ? 0 : world.floor,
+    commitIndex: world.revision
+  })),
   changes: (from, to, maxBytes) =>
     Effect.gen(function* () {
       world.diskReads++
       yield* Effect.yieldNow
       const found: Array<LogRecord> = []
       let size = 0
-      for (const record of world.stored()) {
+      for (const record of world.restoring ? [] : world.stored()) {
         if (record.revision < from || record.revision > to) continue
         if (size >= maxBytes && record.revision !== found.at(-1)?.revision) break
         found.push(record)
@@ -146,7 +155,7 @@ const localStore = (world: World): Pick<LocalStore["Service"], "changes" | "vers
     Effect.gen(function* () {
       world.versionReads++
       yield* Effect.yieldNow
-      const stored = world.stored()
+      const stored = world.restoring ? [] : world.stored()
       return wanted.map(({ key, revision }) =>
         stored.find((record) => record.revision === revision && Buffer.compare(record.key, key) === 0)
       )

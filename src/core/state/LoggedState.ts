@@ -103,7 +103,7 @@ export class LoggedState {
       this.#committed = { index, term }
       listener.changed(revision, changes)
       for (let i = 0; i < count; i++) this.#legacy.add(records[i]!)
-      if (this.#legacy.floor > store.compactRevision) this.#moveFloor(this.#legacy.floor, index, listener)
+      if (this.#legacy.floor > store.floor) this.#moveFloor(this.#legacy.floor, index, listener)
     }
     this.#committed = { index, term }
     if (op !== undefined) this.#commitOp(op, index, listener)

@@ -503,6 +503,27 @@ describe("a replica that is too far behind", () => {
     })
   )
 
+  it.effect("compares with the bucket from where a compaction has left its log", () =>
+    Effect.gen(function* () {
+      const long = [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3]
+      const { node, world } = yield* following(long.slice(0, 12), 4, 12)
+      const records = entriesOf(long, 0, 2).flatMap((entry) => entry.records)
+      storeSnapshot(world.bucket, records, { term: 1, lastIndex: 2, lastTerm: 1, revision: 2 })
+      storeChunk(world.bucket, entriesOf(long, 2), { term: 3, prevTerm: 1 })
+      // Keys repeat after five: older versions go.
+      yield* node.local.compact(12)
+      assert.strictEqual((yield* node.local.bounds).firstIndex, 8)
+      world.line.send({ kind: "tooFarBehind", term: 4, firstIndex: 14 })
+      yield* until(() => world.streams.length === 2)
+      assert.deepStrictEqual(node.shown.loads, [])
+      assert.deepStrictEqual(world.durable().terms, long.slice(7))
+      // And with a Primary that begins before it.
+      world.line.send(appendOf([...long, 4], 0, 3, { commitIndex: 12 }))
+      yield* settle
+      assert.deepStrictEqual(world.line.take().at(-1), { kind: "mismatch", term: 4, at: { index: 12, term: 2 } })
+    })
+  )
+
   it.effect("leaves a whole, shorter log when it is interrupted in the middle of the restore", () =>
     Effect.gen(function* () {
       const { fiber, node, world } = yield* following([1], 4, 1)

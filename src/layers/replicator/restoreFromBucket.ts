@@ -56,7 +56,7 @@ export const settle = (
 ): Effect.Effect<Adoption, HistoryError | LocalStoreFailed> =>
   Effect.gen(function* () {
     const { log } = parts
-    const verdict = yield* judge(log, found)
+    const verdict = yield* judge(parts, found)
     if (verdict.kind === "own" || verdict.kind === "conflict") return verdict
     const fenced = Math.max(log.fenced, found.highestTerm)
     if (fenced > log.fencedDurable) yield* log.promise({ fenced, reigned: log.reigned })
@@ -68,17 +68,20 @@ export const settle = (
     return verdict
   })
 
-const judge = (log: NodeLog, found: BucketHistory) =>
+const judge = ({ local, log }: RestoreParts, found: BucketHistory) =>
   Effect.gen(function* () {
-    yield* log.refresh
-    const questions = adopt(
-      { last: log.last, firstIndex: log.firstIndex, commitIndex: log.commitIndex },
-      { last: found.last, base: found.snapshot?.last ?? positionZero },
-      found.termAt
-    )
-    let step = questions.next()
-    while (step.done !== true) step = questions.next(yield* log.termAt(step.value))
-    return step.value
+    for (;;) {
+      // As it is now: compactions move it.
+      const { firstIndex } = yield* local.bounds
+      const questions = adopt(
+        { last: log.last, firstIndex, commitIndex: log.commitIndex },
+        { last: found.last, base: found.snapshot?.last ?? positionZero },
+        found.termAt
+      )
+      let step = questions.next()
+      while (step.done !== true) step = questions.next(yield* log.termAt(step.value))
+      if ((yield* local.bounds).firstIndex === firstIndex) return step.value
+    }
   })
 
 const restore = (parts: RestoreParts, found: BucketHistory) =>

@@ -565,6 +565,72 @@ describe("the hub", () => {
     }).pipe(Effect.provide(hub(world)))
   })
 
+  it.effect("goes on gaplessly where the store was loaded again further on", () => {
+    const world = history(3)
+    return Effect.gen(function* () {
+      const { receiver, stream, watchHub, write } = yield* begun(world)
+      stream.request(create(everything))
+      stream.request(create({ ...everything, startRevision: 7 }))
+      write(["a", "5"])
+      for (const value of ["6", "7", "8"]) world.write([{ key: "b", value }])
+      watchHub.jumped(8, 0)
+      write(["c", "9"])
+      yield* settle()
+      assert.deepStrictEqual(events(receiver.messages, 0n), [
+        "put a=5@5",
+        "put b=6@6",
+        "put b=7@7",
+        "put b=8@8",
+        "put c=9@9"
+      ])
+      assert.deepStrictEqual(events(receiver.messages, 1n), ["put b=7@7", "put b=8@8", "put c=9@9"])
+      assert.deepStrictEqual(watchHub.stats().slow, 0)
+      write(["a", "10"])
+      assert.strictEqual(events(receiver.messages, 1n).at(-1), "put a=10@10")
+    }).pipe(Effect.provide(hub(world)))
+  })
+
+  it.effect("W6: ends a watch that would need what the loaded history no longer has", () => {
+    const world = history(3)
+    return Effect.gen(function* () {
+      const { receiver, stream, watchHub } = yield* begun(world)
+      stream.request(create(everything))
+      stream.request(create({ ...everything, startRevision: 20 }))
+      for (const value of ["5", "6", "7", "8"]) world.write([{ key: "b", value }])
+      world.floor = 7
+      watchHub.jumped(8, 7)
+      yield* settle()
+      const ended = receiver.messages.filter(({ canceled }) => canceled)
+      assert.deepStrictEqual(
+        ended.map(({ compactRevision, watchId }) => [watchId, compactRevision]),
+        [[0n, 7]]
+      )
+    }).pipe(Effect.provide(hub(world)))
+  })
+
+  it.effect("takes a disk whose contents are being replaced for no silence", () => {
+    const world = history(5)
+    return Effect.gen(function* () {
+      const { receiver, stream, watchHub } = yield* begun(world)
+      world.restoring = true
+      stream.request(create({ ...everything, startRevision: 3, prevKv: true }))
+      yield* settle()
+      yield* TestClock.adjust(200)
+      assert.deepStrictEqual(events(receiver.messages), [])
+      world.write([{ key: "k3", value: "new" }])
+      world.restoring = false
+      watchHub.jumped(7, 0)
+      yield* TestClock.adjust(100)
+      assert.deepStrictEqual(events(receiver.messages), [
+        "put k3=v3@3",
+        "put k4=v4@4",
+        "put k0=v5@5",
+        "put k1=v6@6",
+        "put k3=new@7 was v3@3"
+      ])
+    }).pipe(Effect.provide(hub(world)))
+  })
+
   it.effect("refuses a revision that leaves a hole and a floor that moves back", () => {
     const world = history(3)
     return Effect.gen(function* () {
@@ -572,6 +638,8 @@ describe("the hub", () => {
       assert.throws(() => watchHub.publish(6, []), /6 published after 4/)
       watchHub.compacted(3)
       assert.throws(() => watchHub.compacted(2), /floor moved back from 3 to 2/)
+      assert.throws(() => watchHub.jumped(3, 3), /jump from revision 4 to 3/)
+      assert.throws(() => watchHub.jumped(5, 2), /floor moved back from 3 to 2/)
     }).pipe(Effect.provide(hub(world)))
   })
 

@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import {
   type Event,
   EventType,
@@ -53,6 +54,8 @@ type Step =
   | { readonly kind: "drain"; readonly stream: number; readonly room: number }
   | { readonly kind: "close"; readonly stream: number }
   | { readonly kind: "compact"; readonly back: number }
+  /** The history is restored from elsewhere, with more in it and perhaps a higher floor. */
+  | { readonly kind: "restore"; readonly writes: number; readonly back: number; readonly turns: number }
   | { readonly kind: "turns"; readonly turns: number }
 
 const streams = 3
@@ -82,6 +85,7 @@ const stepOf = (draw: (limit: number) => number): Step => {
   if (weight < 84) return { kind: "drain", stream, room: 1 + draw(5) }
   if (weight < 85) return { kind: "close", stream }
   if (weight < 88) return { kind: "compact", back: draw(9) }
+  if (weight < 91) return { kind: "restore", writes: draw(6), back: draw(15), turns: draw(30) }
   return { kind: "turns", turns: 1 + draw(12) }
 }
 
@@ -269,6 +273,15 @@ describe("WatchHub against a plain list", () => {
             floors.add(floor)
             watchHub.compacted(floor)
             world.floor = floor
+          } else if (step.kind === "restore") {
+            world.restoring = true
+            yield* settle(step.turns)
+            for (let i = 0; i < step.writes; i++) world.write([{ key: keys[i % keys.length]!, value: `${++written}` }])
+            const floor = Math.max(world.floor, world.revision - step.back)
+            if (floor > world.floor) floors.add(floor)
+            world.floor = floor
+            world.restoring = false
+            watchHub.jumped(world.revision, floor)
           } else if (step.kind === "turns") {
             yield* settle(step.turns)
           }
@@ -282,6 +295,7 @@ describe("WatchHub against a plain list", () => {
         for (let turns = 0; watchHub.stats().slow > 0; turns++) {
           assert.isBelow(turns, 5000, "a watch does not catch up")
           yield* settle(1)
+          yield* TestClock.adjust(10)
         }
         for (const one of connections) check(world, one, floors, true)
       }).pipe(Effect.provide(hub(world, { limits: { maxRequestBytes: 100 - 524_288, maxTxnOps: 128, quotaBytes: 0 } })))

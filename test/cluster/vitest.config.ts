@@ -10,7 +10,8 @@ export default defineConfig({
     testTimeout: 3_600_000,
     hookTimeout: 60_000,
     teardownTimeout: 60_000,
-    execArgv: ["--disable-warning=ExperimentalWarning"],
+    // A soak's history is held in memory until it is checked.
+    execArgv: ["--disable-warning=ExperimentalWarning", "--max-old-space-size=8192"],
     disableConsoleIntercept: true,
     reporters: ["default", "./scripts/ci/summaryReporter.ts"],
     passWithNoTests: false

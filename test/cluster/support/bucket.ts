@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Arbiter, arbiterKey, decodeArbiter } from "../../../src/core/election/arbiter.ts"
+import { decodeRegistration, nodeKey, type Registration } from "../../../src/core/election/registry.ts"
 import { indexOfKey } from "../../../src/core/datafile/keys.ts"
 import type { Faults } from "../../../src/programs/dev-s3/faults.ts"
 import { TestProcess } from "./process.ts"
@@ -57,6 +58,12 @@ export class Bucket {
     const bytes = this.object(arbiterKey)
     const arbiter = bytes === undefined ? "missing" : decodeArbiter(bytes)
     return typeof arbiter === "string" ? undefined : arbiter
+  }
+
+  registration(nodeId: string): Registration | undefined {
+    const bytes = this.object(nodeKey(nodeId))
+    const found = bytes === undefined ? "missing" : decodeRegistration(bytes)
+    return typeof found === "string" ? undefined : found
   }
 
   /** Index of the last entry in any chunk, on the path or not; 0: there is none. */

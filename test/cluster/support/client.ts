@@ -12,6 +12,8 @@ import { CallFailed, Connection } from "./connection.ts"
 /** Longer than etcd's own 7 s, so that the server's word comes first. */
 const deadlineMillis = 8_000
 const pauseAfterErrorMillis = 20
+/** From "client-…" to "shared-…", with "leased-…" between. */
+export const allKeys = { key: "client-", end: "shared-~" }
 const sharedKeys = ["shared-a", "shared-b", "shared-c", "shared-d"]
 
 /** Refusals before anything happened; whatever else an error says, the request may have had its effect. */
@@ -74,7 +76,7 @@ export class LoadClient {
           ? await this.#put(n, padding)
           : kind < 0.75
             ? await this.#swap(n)
-            : (await this.#call({ kind: "get", key: "\0", end: "\0", serializable: kind > 0.95 })) !== undefined
+            : (await this.#call({ kind: "get", ...allKeys, serializable: kind > 0.95 })) !== undefined
       await sleep(done ? pauseMillis * (0.5 + random()) : pauseAfterErrorMillis)
     }
     for (const connection of this.#connections.values()) connection.close()

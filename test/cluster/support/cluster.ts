@@ -52,7 +52,7 @@ export class Cluster {
   /** Those that belong to it, running or not. */
   readonly nodes: Array<ClusterNode> = []
   readonly #options: ClusterOptions
-  readonly #configFile = join(this.folder, "config.json")
+  readonly configFile = join(this.folder, "config.json")
   #numbers = 0
 
   constructor(options: ClusterOptions = {}) {
@@ -68,7 +68,7 @@ export class Cluster {
     const address = network === undefined ? hostPort(host, 0) : hostPort(network.bucketHost, 4566)
     await this.bucket.start(address, seed, network?.bucketNamespace)
     const base = parse(readFileSync(example, "utf8")) as Record<string, unknown>
-    writeConfig(this.#configFile, merged(merged(base, { storage: { bucket_name: bucketName } }), settings))
+    writeConfig(this.configFile, merged(merged(base, { storage: { bucket_name: bucketName } }), settings))
     for (let i = 0; i < nodes; i++) await this.#define()
     for (const node of this.nodes) node.start()
     if (this.#options.split !== true) return this.untilHealthy()
@@ -102,7 +102,7 @@ export class Cluster {
       place,
       bucket: this.bucket,
       certificates: this.certificates,
-      configFile: this.#configFile,
+      configFile: this.configFile,
       initialCluster: () =>
         this.nodes
           .filter((one) => this.#options.split !== true || one === node)
@@ -178,13 +178,19 @@ export class Cluster {
     await until("all nodes healthy under one leader", limitMillis, healthy, () => this.#said())
   }
 
-  /** Mode quorum with so many voters, or mode store with 0, as the arbiter in the bucket says. */
+  /** Mode quorum with so many voters, all of them as they run now, or mode store with 0: as the bucket says. */
   async untilVoters(count: number, limitMillis = healthyLimitMillis): Promise<void> {
     if (this.program === "etcd") return
     await until(
       count === 0 ? "mode store" : `${count} voters in mode quorum`,
       limitMillis,
-      () => this.bucket.arbiter()?.voters.length === count,
+      () => {
+        const voters = this.bucket.arbiter()?.voters
+        return (
+          voters?.length === count &&
+          voters.every((voter) => this.bucket.registration(voter.nodeId)?.incarnation === voter.incarnation)
+        )
+      },
       () => this.#said()
     )
   }

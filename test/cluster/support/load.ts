@@ -14,6 +14,8 @@ export interface LoadOptions {
   readonly pauseMillis?: number
   readonly valueBytes?: number
   readonly seed?: number
+  /** Where the watches begin; everything before it is not these clients' affair, and not in their keys. Default: 2. */
+  readonly from?: number
   /** Where new operations may go; default: every node of the cluster, dead ones too. */
   readonly endpoints?: () => ReadonlyArray<string>
 }
@@ -56,12 +58,14 @@ export class Load {
   readonly #cluster: Cluster
   readonly #watchers = new Map<string, Watcher>()
   readonly #others: Array<Watcher> = []
+  readonly #from: number
   #running = false
   #ended: Promise<unknown> = Promise.resolve()
 
   constructor(cluster: Cluster, options: LoadOptions = {}) {
-    const { clients = 20, pauseMillis = 40, seed = 1, valueBytes = 0 } = options
+    const { clients = 20, from = 2, pauseMillis = 40, seed = 1, valueBytes = 0 } = options
     this.#cluster = cluster
+    this.#from = from
     const endpoints = options.endpoints ?? (() => cluster.nodes.map((node) => node.endpoint))
     this.clients = Array.from(
       { length: clients },
@@ -89,7 +93,7 @@ export class Load {
   /** A watcher of everything on this node, also on one that joins later. */
   watch(node: ClusterNode): void {
     if (this.#watchers.has(node.id)) return
-    const watcher = new Watcher(node.id, node.endpoint, 2, this.#cluster.certificates, this.recorder)
+    const watcher = new Watcher(node.id, node.endpoint, this.#from, this.#cluster.certificates, this.recorder)
     this.#watchers.set(node.id, watcher)
     watcher.start()
   }
@@ -186,7 +190,7 @@ export class Load {
       ...this.clients.flatMap((client) => [...client.acknowledged.values()].map((one) => one.revision))
     )
     const somewhere = this.#cluster.running[0]!
-    const reader = new Watcher("reader", somewhere.endpoint, 2, this.#cluster.certificates, recorder)
+    const reader = new Watcher("reader", somewhere.endpoint, this.#from, this.#cluster.certificates, recorder)
     reader.start()
     const live = [...this.#watchers.values(), reader]
     const behind = (): ReadonlyArray<Watcher> => {
@@ -202,7 +206,7 @@ export class Load {
     this.#others.push(...live)
     for (const watcher of this.#others) violations.push(...watcher.problems)
     violations.push(...this.#againstHistory(reader))
-    violations.push(...complaintsOf(recorder.history()))
+    violations.push(...complaintsOf(recorder.history({ revision: this.#from - 1, kvs: [] })))
     return violations.slice(0, violationsMax)
   }
 

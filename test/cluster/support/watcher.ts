@@ -71,7 +71,8 @@ export class Watcher {
       call.on("data", (message: Buffer) => {
         const response = decodeWatchResponse(message)
         if (response.canceled) {
-          if (response.compactRevision > 0) this.#from = Math.max(this.#from, response.compactRevision)
+          // At the compaction revision itself deletes are gone.
+          if (response.compactRevision > 0) this.#from = Math.max(this.#from, response.compactRevision + 1)
           else this.problems.push(`the watch of ${this.name} was cancelled: ${response.cancelReason}`)
           call.cancel()
           return

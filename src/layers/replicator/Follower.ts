@@ -57,7 +57,7 @@ export class Follower {
   #reading = false
   #over = false
   #commitSent = 0
-  #lastSentMillis = Number.NEGATIVE_INFINITY
+  #lastAppendMillis = Number.NEGATIVE_INFINITY
   leaving = false
 
   constructor(name: NodeName, out: PeerStreamOut, parts: FollowersParts) {
@@ -146,15 +146,16 @@ export class Follower {
     })
   }
 
+  /** What every Append begins with; the replica answers each with a receipt, which says that it is there. */
   #head(): { term: number; commitIndex: number; storedIndex: number } {
     const { pipeline, term } = this.#parts
     this.#commitSent = pipeline.commitIndex
+    this.#lastAppendMillis = this.#parts.nowMillis()
     return { term, commitIndex: pipeline.commitIndex, storedIndex: pipeline.storedIndex }
   }
 
   #send(bytes: Uint8Array): void {
     if (this.#over) return
-    this.#lastSentMillis = this.#parts.nowMillis()
     if (!this.#out.send(bytes)) this.#blocked = true
   }
 
@@ -214,7 +215,7 @@ export class Follower {
 
   /** Nothing was said for so long: says that this node reigns, and up to where is committed. */
   tick(intervalMillis: number): void {
-    if (this.#matched && !this.#blocked && this.#parts.nowMillis() - this.#lastSentMillis >= intervalMillis) {
+    if (this.#matched && !this.#blocked && this.#parts.nowMillis() - this.#lastAppendMillis >= intervalMillis) {
       this.#heartbeat()
     }
   }

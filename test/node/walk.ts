@@ -730,11 +730,22 @@ export class Walk {
     this.#healed = true
     this.#outage = undefined
     this.#cuts.clear()
+    // What is committed and not in the bucket is on the disks of a majority, which have to come back.
+    if (this.#cluster) for (const slot of this.#slots) if (slot.running === undefined) this.#start(slot)
+    const isUp = (slot: Slot): boolean => slot.running?.kv !== undefined || !this.#cluster
     await this.#go(
-      30_000,
-      () => {},
-      () => this.#pending.size === 0 && this.#processes.every((p) => p.life.dead || p.life.running)
+      this.#cluster ? healClusterMillisMax : 30_000,
+      () => {
+        if (this.#cluster) for (const slot of this.#slots) if (slot.running === undefined) this.#start(slot)
+      },
+      () =>
+        this.#pending.size === 0 &&
+        this.#processes.every((p) => p.life.dead || (p.life.running && !p.stopping)) &&
+        this.#slots.every(isUp)
     )
+    for (const slot of this.#slots) {
+      if (!isUp(slot)) this.history.violation(`${slot.name} was not up again within ${healClusterMillisMax} ms`)
+    }
     for (const slot of this.#slots)
       if (slot.running !== undefined && !slot.running.stopping) this.#stop(slot, slot.running)
     await this.#go(

@@ -188,7 +188,7 @@ export const makeLockKeeper = (parts: ElectorParts, isAlone: () => boolean): Eff
 
     const acquire: Effect.Effect<void> = Effect.gen(function* () {
       for (;;) {
-        if (released) yield* Effect.never
+        if (released) return yield* Effect.never
         const next = yield* follow.pipe(
           Effect.catch((error) =>
             Effect.sync(() => {
@@ -229,7 +229,7 @@ export const makeLockKeeper = (parts: ElectorParts, isAlone: () => boolean): Eff
         const due = (held?.sentAt ?? -Infinity) + every
         // A look before the time is a renewal before the time.
         yield* alarm.sleep(Math.max(retryMillis, due - nowMillis()))
-        if (released) yield* Effect.never
+        if (released) return yield* Effect.never
         if (yield* write(held?.etag ?? "")) continue
         const outcome = yield* settle.pipe(
           Effect.catch((error) =>

@@ -76,7 +76,7 @@ const checkEmpty = (store: Store, target: string): Effect.Effect<void, Failed> =
       const { objects } = yield* store.list({ prefix, limit: 2 }).pipe(bounded("LIST", prefix))
       const other = objects.find(({ key }) => key !== target)
       if (other !== undefined) {
-        yield* impossible(bootstrapKey, `the bucket holds data already (${other.key}) and is not seeded`)
+        return yield* impossible(bootstrapKey, `the bucket holds data already (${other.key}) and is not seeded`)
       }
     }
   })
@@ -93,7 +93,8 @@ const copy = (store: Store, target: string): Effect.Effect<void, Failed> =>
       Effect.catchTag(["PreconditionFailed", "Conflict"], () =>
         Effect.gen(function* () {
           const [seed, there] = [yield* digest(store, bootstrapKey), yield* digest(store, target)]
-          if (seed !== there) yield* impossible(target, `already exists with other contents than ${bootstrapKey}`)
+          if (seed !== there)
+            return yield* impossible(target, `already exists with other contents than ${bootstrapKey}`)
         })
       )
     )

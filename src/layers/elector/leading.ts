@@ -2,7 +2,8 @@
 import { Effect } from "effect"
 import { sameNode } from "../../core/election/arbiter.ts"
 import { promoteBootstrap } from "./bootstrap.ts"
-import { type ElectionOptions, makeElection, type RoundFailed } from "./election.ts"
+import type { RoundFailed } from "./ballot.ts"
+import { type ElectionOptions, makeElection } from "./election.ts"
 import { Alarm, type ElectorParts, readArbiter } from "./parts.ts"
 import type { Standing } from "./Standing.ts"
 

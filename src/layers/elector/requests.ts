@@ -27,18 +27,26 @@ export interface RequestsOptions {
   readonly wake: () => void
 }
 
+interface Job {
+  readonly answer: PeerAnswer
+  readonly run: Effect.Effect<void, { readonly message: string }>
+}
+
 /** Registers the handlers; the returned effect does the work that waits for the bucket, and never ends. */
 export const makeRequests = (parts: ElectorParts, options: RequestsOptions): Effect.Effect<Effect.Effect<never>> =>
   Effect.gen(function* () {
     const { peers, membership, log, nowMillis } = parts
-    const jobs = yield* Queue.dropping<{
-      readonly answer: PeerAnswer
-      readonly run: Effect.Effect<void, { readonly message: string }>
-    }>(jobsMax)
+    const jobs = yield* Queue.dropping<Job>(jobsMax)
 
-    const later = (answer: PeerAnswer, run: Effect.Effect<void, { readonly message: string }>): void => {
-      if (!Queue.offerUnsafe(jobs, { answer, run })) answer.fail(Code.ResourceExhausted, "too many nodes say hello")
+    /** False: refused, there are too many before it. */
+    const later = (answer: PeerAnswer, run: Job["run"]): boolean => {
+      const isTaken = Queue.offerUnsafe(jobs, { answer, run })
+      if (!isTaken) answer.fail(Code.ResourceExhausted, "too many nodes say hello")
+      return isTaken
     }
+
+    /** Who has said hello and waits for the answer: incarnations. */
+    const greeting = new Set<string>()
 
     const reply = (standing: Standing, answer: PeerAnswer): void => answer.succeed(encodeClusterState(standing.state()))
 
@@ -96,7 +104,11 @@ export const makeRequests = (parts: ElectorParts, options: RequestsOptions): Eff
         (standing, { report, suspects }, _from, answer) => {
           const known = standing.map.get(report.name.nodeId)
           if (known === undefined || !sameNode(known.info.name, report.name)) {
-            return later(answer, hello(standing, report, answer))
+            const { incarnation } = report.name
+            if (greeting.has(incarnation)) return answer.fail(Code.Unavailable, "the first hello is not answered yet")
+            const done = Effect.sync(() => greeting.delete(incarnation))
+            if (later(answer, hello(standing, report, answer).pipe(Effect.ensuring(done)))) greeting.add(incarnation)
+            return
           }
           const wasDegraded = known.degradedSince !== undefined
           const before = standing.reason()
@@ -136,12 +148,13 @@ export const makeRequests = (parts: ElectorParts, options: RequestsOptions): Eff
             if (known.degradedSince === undefined) {
               return answer.fail(Code.FailedPrecondition, `node ${nodeId} was heard of a moment ago`)
             }
-            return later(answer, leave(standing, request, "removed by an operator", answer))
+            later(answer, leave(standing, request, "removed by an operator", answer))
+            return
           }
           standing.map.leaving(from, true)
           options.wake()
-          if (request.forGood) return later(answer, leave(standing, request, "shutdown", answer))
-          answer.succeed(empty)
+          if (request.forGood) later(answer, leave(standing, request, "shutdown", answer))
+          else answer.succeed(empty)
         }
       )
     )
@@ -153,6 +166,8 @@ export const makeRequests = (parts: ElectorParts, options: RequestsOptions): Eff
         () => undefined,
         (standing, { term, to }, from, answer) => {
           const { arbiter } = standing
+          // Said again after the resignation landed: it was heard.
+          if (arbiter !== undefined && arbiter.term > term) return answer.succeed(empty)
           if (arbiter === undefined || arbiter.term !== term || arbiter.primary.nodeId !== from) {
             return answer.fail(Code.FailedPrecondition, `node ${from} is not the Primary of term ${term}`)
           }

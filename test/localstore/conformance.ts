@@ -5,6 +5,7 @@ import { historySuite } from "./historySuite.ts"
 import type { Disk } from "./lives.ts"
 import { livesSuite } from "./livesSuite.ts"
 import { logSuite } from "./logSuite.ts"
+import { removalSuite } from "./removalSuite.ts"
 import { behavesLikeTheModel, longHistory, Step } from "./property.ts"
 
 /** `runs` of short histories that shrink when they fail, and `seeds` long ones of `steps` steps. */
@@ -17,6 +18,7 @@ export const conformance = (
     logSuite(disk)
     livesSuite(disk)
     historySuite(disk)
+    removalSuite(disk)
 
     it.effect.prop(
       "any history of appends, truncations, compactions, restores and restarts reads as the model says",

@@ -26,8 +26,8 @@ export const broken = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isFailure(exit) && Cause.squash(exit.cause) instanceof InvariantViolation
 
 /** All records of a view, by pages of three. */
-export const viewed = Effect.fnUntraced(function* (store: Service, upToIndex: number) {
-  const view = yield* store.view(upToIndex)
+export const viewed = Effect.fnUntraced(function* (store: Service, upToIndex: number, floor = 0) {
+  const view = yield* store.view(upToIndex, floor)
   const records: Array<LogRecord> = []
   for (;;) {
     const page = yield* view.next(3, 1e9)

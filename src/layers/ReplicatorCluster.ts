@@ -92,6 +92,8 @@ export const layer: Layer.Layer<
     let primary: Primary | undefined
     let replica: Replica | undefined
     let stopping = false
+    /** Up to here the state machine shows what is committed. */
+    let shownIndex = 0
 
     const role = (): PrimaryState => status.primary()
     const isActive = (): boolean => primary?.term()?.accepting === true
@@ -131,14 +133,19 @@ export const layer: Layer.Layer<
       ...machine,
       replicate: (entries) => {
         machine.replicate(entries)
-        applied.applied(log.commitIndex)
+        shown(log.commitIndex)
       },
       committed: (entries) => {
         machine.committed(entries)
-        applied.applied(log.commitIndex)
+        shown(log.commitIndex)
       },
-      load: (index) => Effect.tap(machine.load(index), () => Effect.sync(() => applied.applied(index)))
+      load: (index) => Effect.tap(machine.load(index), () => Effect.sync(() => shown(index)))
     })
+
+    const shown = (index: number): void => {
+      shownIndex = Math.max(shownIndex, index)
+      applied.applied(index)
+    }
 
     /** Waits until the view is not what it was. */
     const viewChanged = (seen: ClusterState): Effect.Effect<void> =>
@@ -212,7 +219,11 @@ export const layer: Layer.Layer<
             changedRole()
           })
         ),
-        Effect.andThen(log.load)
+        Effect.andThen(log.load),
+        // A restore that was broken off has moved the commit index over what is shown.
+        Effect.andThen(
+          Effect.suspend(() => (log.commitIndex > shownIndex ? machine.load(log.commitIndex) : Effect.void))
+        )
       )
 
     const roles = (machine: StateMachine, usable: () => void) =>

@@ -18,44 +18,40 @@ describe("the members of a cluster under load", () => {
   const fourth = "a fourth joins and votes, stops and is removed, joins again and dies, and is removed"
   it(fourth, { timeout }, async () => {
     // Clients stay with the first three: what is asked is that they notice nothing.
-    let endpoints: () => ReadonlyArray<string> = () => []
-    await scenario(
-      { settings, load: { endpoints: () => endpoints() }, repeat: repeatOf(file, fourth) },
-      async (run) => {
-        const { cluster, load, say } = run
-        const firstThree = [...cluster.nodes]
-        endpoints = () => firstThree.map((node) => node.endpoint)
-        await cluster.untilVoters(3)
-        const found: Array<string> = []
-        const begin = performance.now()
-        const node = await cluster.add()
-        await cluster.untilHealthy()
-        load.watch(node)
-        await cluster.untilVoters(4, changeLimitMillis)
-        say(`${node.id} votes`)
-        found.push(...failures(run, begin, "a node joined"))
+    await scenario({ settings, repeat: repeatOf(file, fourth) }, async (run) => {
+      const { cluster, load, say } = run
+      const firstThree = [...cluster.nodes]
+      load.endpoints = () => firstThree.map((node) => node.endpoint)
+      await cluster.untilVoters(3)
+      const found: Array<string> = []
+      const begin = performance.now()
+      const node = await cluster.add()
+      await cluster.untilHealthy()
+      load.watch(node)
+      await cluster.untilVoters(4, changeLimitMillis)
+      say(`${node.id} votes`)
+      found.push(...failures(run, begin, "a node joined"))
 
-        const leaving = performance.now()
-        await load.unwatch(node)
-        await node.stop()
-        await cluster.untilVoters(3, changeLimitMillis)
-        say(`${node.id} left`)
-        found.push(...failures(run, leaving, "a node left"))
+      const leaving = performance.now()
+      await load.unwatch(node)
+      await node.stop()
+      await cluster.untilVoters(3, changeLimitMillis)
+      say(`${node.id} left`)
+      found.push(...failures(run, leaving, "a node left"))
 
-        node.wipe()
-        node.start()
-        await cluster.untilHealthy()
-        await cluster.untilVoters(4, changeLimitMillis)
-        const dying = performance.now()
-        await node.kill9()
-        await cluster.untilVoters(3, changeLimitMillis)
-        say(`${node.id} died and was removed`)
-        found.push(...failures(run, dying, "a node died"))
-        cluster.forget(node)
-        await sleep(2_000)
-        return found
-      }
-    )
+      node.wipe()
+      node.start()
+      await cluster.untilHealthy()
+      await cluster.untilVoters(4, changeLimitMillis)
+      const dying = performance.now()
+      await node.kill9()
+      await cluster.untilVoters(3, changeLimitMillis)
+      say(`${node.id} died and was removed`)
+      found.push(...failures(run, dying, "a node died"))
+      cluster.forget(node)
+      await sleep(2_000)
+      return found
+    })
   })
 
   const three = "three become one and three again without a loss"

@@ -88,11 +88,9 @@ describe("the loss of a node that is not Primary", () => {
   const name = "fails no write, be it the Elector or a replica"
   it(name, { timeout }, async () => {
     const except: Except = { node: undefined }
-    let endpoints: () => ReadonlyArray<string> = () => []
-    const load = { endpoints: () => endpoints() }
-    await scenario({ load, repeat: repeatOf(file, name) }, async (run) => {
-      const { cluster } = run
-      endpoints = () => cluster.nodes.filter((node) => node !== except.node).map((node) => node.endpoint)
+    await scenario({ repeat: repeatOf(file, name) }, async (run) => {
+      const { cluster, load } = run
+      load.endpoints = () => cluster.nodes.filter((node) => node !== except.node).map((node) => node.endpoint)
       await cluster.untilVoters(3)
       const found: Array<string> = []
       const elector = await cluster.findElector()
@@ -104,7 +102,7 @@ describe("the loss of a node that is not Primary", () => {
       const now = await cluster.findElector()
       const replica = cluster.nodes.find((node) => node !== primary && node !== now)!
       found.push(...(await losing(run, except, replica)))
-      assert.isAbove(run.load.acknowledged, 0)
+      assert.isAbove(load.acknowledged, 0)
       return found
     })
   })

@@ -55,6 +55,8 @@ const gapsOf = (all: ReadonlyArray<number>): Gaps => ({
 export class Load {
   readonly recorder = new Recorder()
   readonly clients: ReadonlyArray<LoadClient>
+  /** Asked before each operation: where it may go. */
+  endpoints: () => ReadonlyArray<string>
   readonly #cluster: Cluster
   readonly #watchers = new Map<string, Watcher>()
   readonly #others: Array<Watcher> = []
@@ -66,7 +68,7 @@ export class Load {
     const { clients = 20, from = 2, pauseMillis = 40, seed = 1, valueBytes = 0 } = options
     this.#cluster = cluster
     this.#from = from
-    const endpoints = options.endpoints ?? (() => cluster.nodes.map((node) => node.endpoint))
+    this.endpoints = options.endpoints ?? (() => cluster.nodes.map((node) => node.endpoint))
     this.clients = Array.from(
       { length: clients },
       (_, id) =>
@@ -74,7 +76,7 @@ export class Load {
           id,
           recorder: this.recorder,
           certificates: cluster.certificates,
-          endpoints,
+          endpoints: () => this.endpoints(),
           random: seededRandom(seed * 1_000 + id),
           running: () => this.#running,
           pauseMillis,
@@ -88,6 +90,8 @@ export class Load {
     this.#running = true
     for (const node of this.#cluster.nodes) this.watch(node)
     this.#ended = Promise.all(this.clients.map((client) => client.run()))
+    // `stop` tells.
+    this.#ended.catch(() => undefined)
   }
 
   /** A watcher of everything on this node, also on one that joins later. */

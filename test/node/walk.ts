@@ -67,6 +67,17 @@ const healClusterMillisMax = 120_000
 /** When a real store gives a request up that is not answered. */
 const hangMillis = 6_000
 const clients = 4
+/** Log events that tell whether a walk has been anywhere. */
+const told = new Set([
+  "election_completed",
+  "reign_started",
+  "mode_change_completed",
+  "log_truncated",
+  "local_db_rebuild_completed",
+  "database_set_aside",
+  "recovered_with_possible_loss",
+  "fenced"
+])
 const keys = ["a", "b", "c", "d", "e", "f"]
 
 const layerOf = (
@@ -717,6 +728,9 @@ export class Walk {
         .slice(-60)
         .map((l) => `${p.name} ${JSON.stringify(l, (_, v: unknown) => (typeof v === "bigint" ? `${v}` : v))}`)
     )
+    for (const process of this.#processes) {
+      for (const line of process.lines) if (told.has(line.event)) this.#count(line.event)
+    }
     return {
       violations: this.history.violations,
       setting: this.setting,

@@ -4,7 +4,7 @@ import { lockKey } from "../../src/core/election/lock.ts"
 import { ClusterView } from "../../src/services/ClusterView.ts"
 import { MemoryDisk } from "../../src/layers/LocalStoreMemory.ts"
 import { announceHandOver, leaveForGood } from "./handOver.ts"
-import { World } from "./world.ts"
+import { metricsOf, World } from "./world.ts"
 
 const scene =
   (body: (world: World) => Promise<void>, env: Readonly<Record<string, string>> = {}, exclusive = false) =>
@@ -133,6 +133,20 @@ describe("a lone node", () => {
       const a = w.start("a")
       await w.until("a has ended", () => a.ended !== "")
       assert.match(a.ended, /leader\/primary\.json: not JSON/)
+    })
+  )
+})
+
+describe("a bucket with a seed", () => {
+  it(
+    "that is no snapshot ends the first node with what is wrong, before anything is written for it",
+    scene(async (w) => {
+      w.bucket.put("bootstrap.netsy", new TextEncoder().encode("no data file"), undefined, 0)
+      const a = w.start("a")
+      await w.until("a has ended", () => a.ended !== "")
+      assert.match(a.ended, /bootstrap\.netsy: /)
+      assert.isUndefined(w.bucket.get("members.json"))
+      assert.isUndefined(w.arbiter)
     })
   )
 })
@@ -298,6 +312,11 @@ describe("a recovery with possible loss", () => {
       })
       const events = w.nodes.flatMap((n) => n.events("recovered_with_possible_loss"))
       assert.strictEqual(events.length, 1)
+      const elector = w.nodes.find((n) => n.events("recovered_with_possible_loss").length > 0)!
+      const metrics = await metricsOf(elector)
+      assert.match(metrics, /^netsy_elector_recoveries_with_possible_loss_total 1$/m)
+      assert.match(metrics, /^netsy_elector_registered_nodes 3$/m)
+      assert.match(metrics, /^netsy_elector_primary_elections_total\{result="success"\} 1$/m)
       assert.deepInclude(events[0]!.fields, { term: 2, index: 9 })
     }, short)
   )

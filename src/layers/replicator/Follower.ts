@@ -94,7 +94,7 @@ export class Follower {
         if (message.term === term) this.#parts.onConfirm(this.name, message.round)
         return
       case "mismatch":
-        if (message.term === term && !this.#matched) this.#ask(message.at)
+        if (message.term === term && !this.#matched && !this.#reading) this.#ask(message.at)
         return
       case "receipt":
         if (message.term === term) this.#receipt(message.match)
@@ -204,6 +204,7 @@ export class Follower {
   drained(): void {
     this.#blocked = false
     this.pump()
+    this.committed()
   }
 
   /** The commit index has moved: whoever has nothing else to hear is told. */
@@ -215,9 +216,10 @@ export class Follower {
 
   /** Nothing was said for so long: says that this node reigns, and up to where is committed. */
   tick(intervalMillis: number): void {
-    if (this.#matched && !this.#blocked && this.#parts.nowMillis() - this.#lastAppendMillis >= intervalMillis) {
-      this.#heartbeat()
-    }
+    if (this.#over || this.#blocked || this.#parts.nowMillis() - this.#lastAppendMillis < intervalMillis) return
+    if (this.#matched && this.#parts.pipeline.termAt(this.#next - 1) !== undefined) this.#heartbeat()
+    // The logs have not met yet, or the disk is asked: it hears that this node is there, for a round that is none.
+    else this.round(0)
   }
 
   #heartbeat(): void {

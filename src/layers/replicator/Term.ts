@@ -24,6 +24,9 @@ import { requestTimeoutMillis } from "./parts.ts"
 
 /** Linearizable reads that wait for a round. */
 const readsMax = 100_000
+/** Told reads that may stay in a round that nobody confirms, beside as many as wait. */
+const roundReadsSpare = 1_000
+const toldAlready: Waiter = { done: () => {}, failed: () => {} }
 /** The open batch waits no longer than this for clients that were just answered. */
 export const gatherMaxMillis = 10
 
@@ -31,6 +34,8 @@ export const gatherMaxMillis = 10
 interface TimedRead {
   readonly waiter: Waiter
   readonly deadlineMillis: number
+  /** Its time was over: the round that it is in, or the next, has nothing to say to it. */
+  told: boolean
 }
 
 export interface TermParts {
@@ -80,8 +85,8 @@ export class Term {
   #held = false
   #stopped = false
   #rounding = 0
-  /** When the round that is out was first sent; its reads are not much older. */
-  #roundReadsSince = Number.NEGATIVE_INFINITY
+  /** Reads that wait for a round, by their deadlines; told ones leave it from the front. */
+  readonly #roundReads = new Deque<TimedRead>()
   readonly #closed = new Deque<{ readonly last: number; readonly at: number; readonly entries: number }>()
   readonly #parts: TermParts
 
@@ -103,6 +108,11 @@ export class Term {
 
   get stopped(): boolean {
     return this.#stopped
+  }
+
+  /** Commits wait for a change of the rule. */
+  get holding(): boolean {
+    return this.#held
   }
 
   mayAcknowledge(): boolean {
@@ -163,8 +173,10 @@ export class Term {
   release(): void {
     this.#held = false
     // In mode store the lease decides about reads, in mode quorum a round.
-    if (this.rule.mode === "store") for (const { waiter } of this.rounds.takeAll()) this.#readByLease(waiter.waiter)
+    if (this.rule.mode === "store")
+      for (const { waiter } of this.rounds.takeAll()) this.#readByLease(this.#take(waiter))
     else for (const waiter of this.readers.takeAll()) this.#readByRound(waiter)
+    this.#forgetTold()
     this.advance()
     this.#parts.work()
   }
@@ -209,11 +221,21 @@ export class Term {
   whenReadable(index: number, waiter: Waiter): void {
     if (!this.accepting) return waiter.failed(errors.noLeader)
     if (this.rule.mode === "quorum") return this.#readByRound(this.#after(index, waiter))
-    // A commit is decided within the lease, after this call.
     if (index > this.pipeline.commitIndex) {
-      return this.waiters.push(index, this.#parts.nowMillis() + requestTimeoutMillis, waiter)
+      return this.waiters.push(index, this.#parts.nowMillis() + requestTimeoutMillis, this.#byCommit(waiter))
     }
     this.#readByLease(waiter)
+  }
+
+  /**
+   * In mode store a commit is decided within the lease, after this call. A change to mode quorum may have landed before
+   * the call without being known yet: then receipts that are older than the read commit, and it takes a round of its own.
+   */
+  #byCommit(waiter: Waiter): Waiter {
+    return {
+      done: () => (this.rule.mode === "store" ? waiter.done() : this.#readByRound(waiter)),
+      failed: waiter.failed
+    }
   }
 
   /**
@@ -234,10 +256,9 @@ export class Term {
 
   #readByRound(waiter: Waiter): void {
     if (this.rounds.waiting >= readsMax) return waiter.failed(errors.tooManyRequests)
-    this.rounds.join(
-      { waiter, deadlineMillis: this.#parts.nowMillis() + requestTimeoutMillis },
-      this.pipeline.commitIndex
-    )
+    const read: TimedRead = { waiter, deadlineMillis: this.#parts.nowMillis() + requestTimeoutMillis, told: false }
+    this.#roundReads.push(read)
+    this.rounds.join(read, this.pipeline.commitIndex)
     this.#startRound()
   }
 
@@ -247,9 +268,7 @@ export class Term {
   }
 
   #startRound(): void {
-    if (!this.rounds.startable()) return
-    this.#roundReadsSince = this.#parts.nowMillis()
-    this.#sendRound(this.rounds.start())
+    if (this.rounds.startable()) this.#sendRound(this.rounds.start())
   }
 
   #sendRound(id: number): void {
@@ -273,8 +292,20 @@ export class Term {
     if (!this.rounds.outstanding || !this.mayAcknowledge() || this.rule.mode !== "quorum") return
     const reads = this.rounds.done(this.rule)
     if (reads === undefined) return
-    for (const { waiter } of reads) waiter.waiter.done()
+    for (const { waiter } of reads) if (!waiter.told) this.#take(waiter).done()
+    this.#forgetTold()
     this.#startRound()
+  }
+
+  /** Whoever holds it now tells it. */
+  #take(read: TimedRead): Waiter {
+    if (read.told) return toldAlready
+    read.told = true
+    return read.waiter
+  }
+
+  #forgetTold(): void {
+    while (this.#roundReads.length > 0 && this.#roundReads.at(0).told) this.#roundReads.shift()
   }
 
   /** Fails whoever has waited too long; how many those were. */
@@ -287,18 +318,20 @@ export class Term {
     )
   }
 
-  /** A round that nobody confirms does not hold its reads for ever: who has time left waits for another. */
+  /** A round that nobody confirms does not hold its reads for ever, nor the place of those that are gone. */
   #expireRounds(nowMillis: number): number {
-    if (this.#roundReadsSince + requestTimeoutMillis > nowMillis || this.rounds.waiting === 0) return 0
+    const reads = this.#roundReads
     let expired = 0
-    for (const { index, waiter } of this.rounds.takeAll()) {
-      if (waiter.deadlineMillis > nowMillis) this.rounds.join(waiter, index)
-      else {
-        waiter.waiter.failed(errors.requestTimedOut)
-        expired++
-      }
+    while (reads.length > 0 && (reads.at(0).told || reads.at(0).deadlineMillis <= nowMillis)) {
+      const read = reads.shift()
+      if (read.told) continue
+      this.#take(read).failed(errors.requestTimedOut)
+      expired++
     }
-    this.#startRound()
+    if (this.rounds.waiting > 2 * reads.length + roundReadsSpare) {
+      for (const { index, waiter } of this.rounds.takeAll()) if (!waiter.told) this.rounds.join(waiter, index)
+      this.#startRound()
+    }
     return expired
   }
 
@@ -314,7 +347,8 @@ export class Term {
     this.waiters.failAll(error)
     this.readers.failAll(error)
     this.#later.failAll(error)
-    for (const { waiter } of this.rounds.failAll()) waiter.failed(error)
+    for (const read of this.rounds.failAll()) this.#take(read).failed(error)
+    this.#roundReads.clear()
     for (const follower of this.followers.values())
       follower.close({ code: 9, reason: "this node is not the Primary any more" })
     this.followers.clear()

@@ -22,6 +22,8 @@ import { Term } from "./Term.ts"
 import { makeWriting } from "./writing.ts"
 
 const followersMax = 64
+/** A follower asks for one thing at a time; those of streams that were just replaced may still wait. */
+const diskJobsMax = 4 * followersMax
 const expiryTickMillis = 250
 /** With the limits of both resignations a stop takes 15 s at the most. */
 const drainTimeoutMillis = 9_000
@@ -77,9 +79,13 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
     let current: Term | undefined
     let disk: Queue.Queue<DiskJob> | undefined
 
+    /** This process is about to stop: nothing is accepted any more. */
+    let draining = false
+
     const onDisk = (job: DiskJob): void => {
       if (disk !== undefined) Queue.offerUnsafe(disk, job)
     }
+    const isDiskBusy = (): boolean => disk !== undefined && Queue.sizeUnsafe(disk) >= diskJobsMax - followersMax
 
     const refused = (term: Term, higher: number): void => {
       if (higher <= term.number) return
@@ -101,8 +107,10 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
       nowMillis,
       firstIndex: () => log.firstIndex,
       encoded: makeEncoded(),
-      entriesFrom: (index, entries, bytes, use) => onDisk(Effect.map(local.entries(index, entries, bytes), use)),
-      termOnDisk: (index, use) => onDisk(Effect.map(log.termAt(index), use)),
+      // The log's beginning as it is then: a compaction may have moved it.
+      entriesFrom: (index, entries, bytes, use) =>
+        onDisk(Effect.andThen(log.refresh, Effect.map(local.entries(index, entries, bytes), use))),
+      termOnDisk: (index, use) => onDisk(Effect.andThen(log.refresh, Effect.map(log.termAt(index), use))),
       onReceipt: (name, match) => {
         term.receipts.receipt(name, match, nowMillis())
         term.advance()
@@ -130,6 +138,10 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         out.close({ code: 8, reason: `${followersMax} nodes follow already` })
         return undefined
       }
+      if (isDiskBusy()) {
+        out.close({ code: 8, reason: "the disk is busy with what others lack" })
+        return undefined
+      }
       if (message.fenced > term.number) refused(term, message.fenced)
       term.followers.get(from)?.close({ code: 10, reason: "the node follows on another stream" })
       const follower = new Follower(message.name, out, shared)
@@ -143,18 +155,26 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
 
     peers.handleStream(peerMethods.follow, (from, out): PeerStreamIn => {
       let follower: Follower | undefined
-      const of = current
-      if (of === undefined) out.close(notPrimary)
+      /** The term in which it said hello. */
+      let of: Term | undefined
+      let refusedAtOnce = current === undefined
+      if (refusedAtOnce) out.close(notPrimary)
       return {
         message: (bytes) => {
+          if (refusedAtOnce) return
           let message: ReplicaMessage
           try {
             message = decodeReplicaMessage(bytes)
           } catch (cause) {
+            refusedAtOnce = true
             return out.close({ code: 3, reason: cause instanceof Error ? cause.message : String(cause) })
           }
-          if (follower === undefined) follower = hello(from, out, message)
-          else if (!follower.over) guarded(() => follower!.message(message))
+          guarded(() => {
+            if (follower !== undefined) return follower.over ? undefined : follower.message(message)
+            of = current
+            follower = hello(from, out, message)
+            refusedAtOnce = follower === undefined
+          })
         },
         drained: () => {
           if (follower !== undefined && !follower.over) guarded(() => follower!.drained())
@@ -183,10 +203,12 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
       const term = current
       if (term === undefined || !term.accepting) return answer.fail(notPrimary.code, notPrimary.reason)
       const index = term.pipeline.commitIndex
-      term.whenReadable(index, {
-        done: () => answer.succeed(encodeReadIndexAnswer({ term: term.number, index })),
-        failed: (error) => answer.fail(error.code, error.message)
-      })
+      guarded(() =>
+        term.whenReadable(index, {
+          done: () => answer.succeed(encodeReadIndexAnswer({ term: term.number, index })),
+          failed: (error) => answer.fail(error.code, error.message)
+        })
+      )
     })
 
     const expirer = (term: Term) =>
@@ -220,7 +242,6 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         const interval = settings.heartbeatIntervalMillis
         for (;;) {
           yield* Effect.sleep(Math.max(5, interval / 2))
-          yield* log.refresh
           guarded(() => {
             for (const follower of term.followers.values()) follower.tick(interval / 2)
           })
@@ -245,7 +266,10 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         if (known > number) hold.depose(`the arbiter is at term ${known}`)
         yield* becomeActive(hold, onActive).pipe(Effect.raceFirst(hold.over))
         return yield* hold.over
-      })
+      }).pipe(
+        // At once: whoever waits is told before the term's fibers have come to their end.
+        Effect.ensuring(end)
+      )
 
     const becomeActive = (hold: Hold, onActive: (begun: TakenOver) => void) =>
       Effect.gen(function* () {
@@ -278,7 +302,7 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         log.stored(begun.head.index)
         machine.stored(begun.head.index)
         hold.onRenewed(() => guarded(() => term.advance()))
-        const jobs = yield* Queue.unbounded<DiskJob>()
+        const jobs = yield* Queue.bounded<DiskJob>(diskJobsMax)
         disk = jobs
         shared = followersParts(term)
         current = term
@@ -291,6 +315,8 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         status.setWaiting({ what: "this term's first entry to be committed", until: undefined })
         guarded(() => term.advance())
         while (term.pipeline.commitIndex < begun.head.index && !term.stopped) yield* Effect.sleep(pollMillis)
+        // Too late to become Active: who drains resigns, and that ends the term.
+        if (draining || term.stopped) return yield* hold.over
         status.setWaiting(undefined)
         term.accepting = true
         machine.active(begun, () => term.mayAcknowledge())
@@ -305,6 +331,9 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
       disk = undefined
       held = undefined
       term?.stop(errors.requestTimedOut)
+      status.setWaiting(undefined)
+      status.setTrouble("commit", undefined)
+      status.setTrouble("buffer", undefined)
     })
 
     const reign = (won: Won, onActive: (begun: TakenOver) => void) =>
@@ -363,20 +392,26 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
       if (nodeId === settings.nodeId) return waiter.done()
       const follower = term.followers.get(nodeId)
       if (follower === undefined || !follower.matched) return waiter.failed(errors.unhealthy)
-      const effect = Effect.gen(function* () {
-        term.accepting = false
-        status.setPrimary("draining")
-        const isQuiet = yield* quiet(term, handOverMillis)
+      const ready = Effect.gen(function* () {
+        if (!(yield* quiet(term, handOverMillis))) return false
         const startedAt = nowMillis()
         while ((term.receipts.match(follower.name) ?? 0) < term.pipeline.headIndex) {
-          if (!isQuiet || term.stopped || nowMillis() - startedAt >= handOverMillis) {
-            term.accepting = !term.stopped
-            status.setPrimary(term.stopped ? "replica" : "active")
-            return waiter.failed(errors.leaderTransferTimedOut)
-          }
+          if (term.stopped || nowMillis() - startedAt >= handOverMillis) return false
           yield* Effect.sleep(pollMillis)
         }
-        yield* modes.flush(term, handOverMillis)
+        // Without the bucket nobody can be elected.
+        return yield* modes.flush(term, handOverMillis)
+      })
+      term.accepting = false
+      status.setPrimary("draining")
+      const effect = Effect.gen(function* () {
+        if (!(yield* ready)) {
+          if (current === term && !term.stopped && !draining) {
+            term.accepting = true
+            status.setPrimary("active")
+          }
+          return waiter.failed(errors.leaderTransferTimedOut)
+        }
         // Named before the resignation lands, so that whoever elects next knows it.
         yield* tellElector(term.number, nodeId)
         yield* term.hold.resign
@@ -387,6 +422,7 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
     }
 
     const drain = Effect.gen(function* () {
+      draining = true
       const term = current
       if (term === undefined) {
         if (held !== undefined) yield* held.resign

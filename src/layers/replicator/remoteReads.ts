@@ -27,16 +27,27 @@ export interface RemoteReadsParts {
   readonly whenApplied: (index: number, deadlineMillis: number, waiter: Waiter) => void
 }
 
+/** Undefined: what came is no answer. */
+const indexOf = (bytes: Uint8Array): number | undefined => {
+  try {
+    return decodeReadIndexAnswer(bytes).index
+  } catch {
+    return undefined
+  }
+}
+
 export class RemoteReads {
   readonly #parts: RemoteReadsParts
   #waiting: Array<Read> = []
   #asking = false
+  #stopped = false
 
   constructor(parts: RemoteReadsParts) {
     this.#parts = parts
   }
 
   read(waiter: Waiter): void {
+    if (this.#stopped) return waiter.failed(errors.serverStopped)
     if (this.#waiting.length >= readsMax) return waiter.failed(errors.tooManyRequests)
     this.#waiting.push({ deadlineMillis: this.#parts.nowMillis() + requestTimeoutMillis, waiter })
     this.#ask()
@@ -66,18 +77,28 @@ export class RemoteReads {
     const left = Math.max(1, asked[0]!.deadlineMillis - this.#parts.nowMillis())
     this.#parts.peers.call(to, peerMethods.readIndex, emptyBytes, Math.min(callTimeoutMillis, left), {
       succeed: (bytes) => {
+        const index = indexOf(bytes)
+        if (index === undefined || this.#stopped) return this.#again(asked)
         this.#asking = false
-        const { index } = decodeReadIndexAnswer(bytes)
         for (const { deadlineMillis, waiter } of asked) this.#parts.whenApplied(index, deadlineMillis, waiter)
         this.#ask()
       },
-      fail: () => {
-        this.#asking = false
-        // Asked again with the next tick, or when a Primary is known.
-        this.#waiting = asked.concat(this.#waiting)
-        this.#expire()
-      }
+      fail: () => this.#again(asked)
     })
+  }
+
+  /** Asked again with the next tick, or when a Primary is known. */
+  #again(asked: ReadonlyArray<Read>): void {
+    this.#asking = false
+    this.#waiting = asked.concat(this.#waiting)
+    if (this.#stopped) this.stop()
+    else this.#expire()
+  }
+
+  /** Nobody is told anything else from now on. */
+  stop(): void {
+    this.#stopped = true
+    for (const waiter of this.takeAll()) waiter.failed(errors.serverStopped)
   }
 
   #expire(): void {

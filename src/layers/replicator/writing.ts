@@ -111,8 +111,9 @@ export const makeWriting = (parts: PrimaryParts): Effect.Effect<Writing> =>
               revision: term.lastRevision
             })
           )
-          // In mode quorum nothing goes to the bucket before it is committed; in mode store it waits for this very chunk.
-          while (term.rule.mode === "quorum" && term.pipeline.commitIndex < last) {
+          // In mode quorum nothing goes to the bucket before it is committed; in mode store it waits for this very chunk,
+          // and so does a change of the rule, during which nothing is committed.
+          while (term.rule.mode === "quorum" && !term.holding && term.pipeline.commitIndex < last) {
             work.openUnsafe()
             yield* Effect.sleep(10)
           }
@@ -146,7 +147,7 @@ export const makeWriting = (parts: PrimaryParts): Effect.Effect<Writing> =>
       },
       start: (term) =>
         Effect.gen(function* () {
-          const toPersist = yield* Queue.unbounded<Batch>()
+          const toPersist = yield* Queue.bounded<Batch>(batchesTogether)
           yield* supervisor.spawn("persister", persister(term, toPersist))
           for (let i = 1; i <= putWriters; i++) yield* supervisor.spawn(`chunk-writer-${i}`, writer(term))
           yield* supervisor.spawn("batcher", batcher(term, toPersist))

@@ -64,6 +64,8 @@ export const layer: Layer.Layer<
     const removals = new Map<number, () => void>()
     let isLoaded = false
     let isActive = false
+    /** Reigns of this node that are over. */
+    let reigns = 0
     /** Committed since operations were last removed from the disk. */
     let operations = 0
 
@@ -156,7 +158,7 @@ export const layer: Layer.Layer<
         const { floor } = yield* local.bounds
         const loaded = new LoadedState(floor)
         const view = yield* local.view(upToIndex)
-        for (let done = false; !done; ) {
+        for (let done = false; !done;) {
           const page = yield* view.next(loadPageRecords, loadPageBytes)
           done = page.done
           loaded.add(page.records)
@@ -206,6 +208,7 @@ export const layer: Layer.Layer<
       },
       deposed: () => {
         isActive = false
+        reigns++
         snapshotter.rest()
         state.rollBack()
         removals.clear()
@@ -225,9 +228,12 @@ export const layer: Layer.Layer<
     /** A Primary's head may not be shown before it is committed; what a Replica has may be old before it has asked. */
     const readHead = <A>(reply: Reply<A>, read: () => A | EtcdError): void =>
       guarded(reply, () => {
-        if (replicator.role() !== "replica") {
+        if (isActive) {
           const answer = read()
-          return whenHeadReadable({ done: () => tell(reply, answer), failed: reply.fail })
+          const reign = reigns
+          // Another Primary's word is for what is here then, not for what was evaluated in a reign that is over.
+          const confirmed = (): void => (reign === reigns ? tell(reply, answer) : readHead(reply, read))
+          return whenHeadReadable({ done: confirmed, failed: reply.fail })
         }
         const done = (): void => {
           if (replicator.role() === "replica") guarded(reply, () => tell(reply, read()))

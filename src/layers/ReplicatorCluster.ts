@@ -114,7 +114,13 @@ export const layer: Layer.Layer<
     const whenApplied = (index: number, waiter: Waiter): void =>
       appliedInTime(index, nowMillis() + requestTimeoutMillis, waiter)
 
-    const reads = new RemoteReads({ peers, nowMillis, primary: otherPrimary, whenApplied: appliedInTime })
+    const reads = new RemoteReads({
+      peers,
+      nowMillis,
+      // What this node evaluated as Primary is taken back before another one answers for it.
+      primary: () => (role() === "replica" ? otherPrimary() : undefined),
+      whenApplied: appliedInTime
+    })
 
     const whenReadable = (index: number, waiter: Waiter): void => {
       const term = primary?.term()
@@ -276,6 +282,8 @@ export const layer: Layer.Layer<
         yield* Effect.sleep(tickMillis)
         applied.expire(nowMillis())
         reads.tick()
+        // A hand-over that came to nothing, or an answer that was lost while this node became Active.
+        if (isActive()) readHere()
       }
     })
 
@@ -355,7 +363,7 @@ export const layer: Layer.Layer<
       const reigned = primary?.term() !== undefined
       yield* primary?.drain ?? Effect.void
       if (!reigned) yield* replica?.leave(leaveMillis) ?? Effect.void
-      for (const waiter of reads.takeAll()) waiter.failed(errors.serverStopped)
+      reads.stop()
       applied.failAll(errors.serverStopped)
       // An Elector on this node names the next Primary before it stops itself (design 6.1).
       if (reigned && view.current().nodes.length > 1) {

@@ -6,6 +6,7 @@
 import { Clock, Effect, Latch, Layer } from "effect"
 import { catalog } from "../core/metrics/catalog.ts"
 import { decodeClusterState, encodeHeartbeatRequest, encodeLeaveRequest } from "../core/wire/peer/codecs.ts"
+import { Code } from "../core/wire/errors.ts"
 import { peerMethods } from "../core/wire/peer/methods.ts"
 import { ClusterView } from "../services/ClusterView.ts"
 import { Elector } from "../services/Elector.ts"
@@ -91,6 +92,11 @@ export const layer: Layer.Layer<never, never, Needs> = Layer.effectDiscard(
         )
       )
 
+    /** It was taken out while nothing was heard of it, and is here again. */
+    const rejoin = membership.registerAgain.pipe(
+      Effect.catch((error) => Effect.sync(() => log.warn("registration_failed", { error: error.message })))
+    )
+
     const beat = Effect.gen(function* () {
       const to = yield* finder.find
       if (to === undefined) {
@@ -100,6 +106,7 @@ export const layer: Layer.Layer<never, never, Needs> = Layer.effectDiscard(
       const about = suspects
       suspects = ""
       yield* send(to, about).pipe(
+        Effect.tapError((error) => ("code" in error && error.code === Code.NotFound ? rejoin : Effect.void)),
         Effect.match({
           onSuccess: (state) => {
             onAnswer(to)

@@ -91,6 +91,16 @@ export const layer: Layer.Layer<
       if (memberId !== undefined) status.setMember(memberId)
     })
 
+    const ownRegistration = (): Uint8Array =>
+      encodeRegistration({
+        nodeId: settings.nodeId,
+        clientAddress: settings.advertise.client,
+        peerAddress: settings.advertise.peer,
+        incarnation,
+        starts,
+        run
+      })
+
     const register = Effect.gen(function* () {
       yield* checkCluster
       const key = nodeKey(settings.nodeId)
@@ -106,15 +116,7 @@ export const layer: Layer.Layer<
             starts = 1
             log.warn("older_disk_found", { key, ...old, registered_starts: registered, new_incarnation: incarnation })
           }
-          const own: Registration = {
-            nodeId: settings.nodeId,
-            clientAddress: settings.advertise.client,
-            peerAddress: settings.advertise.peer,
-            incarnation,
-            starts,
-            run
-          }
-          return { write: encodeRegistration(own), value: found }
+          return { write: ownRegistration(), value: found }
         })
       )
       if (before !== undefined && before.clientAddress !== settings.advertise.client) {
@@ -187,6 +189,14 @@ export const layer: Layer.Layer<
       })
     })
 
+    const registerAgain = update(nodeKey(settings.nodeId), (body) =>
+      Effect.succeed({ write: body === undefined ? ownRegistration() : undefined, value: undefined })
+    ).pipe(
+      Effect.andThen(
+        Effect.sync(() => log.warn("node_registered", { target_node_id: self.nodeId, incarnation, trigger: "again" }))
+      )
+    )
+
     const urls = advertisedUrls(settings)
 
     return Membership.of({
@@ -207,6 +217,7 @@ export const layer: Layer.Layer<
           .sort((a, b) => (a.id < b.id ? -1 : 1)),
       readAll,
       read,
+      registerAgain,
       lookUp: read,
       allocate: (nodeId) => Effect.map(allocateAll([nodeId]), () => known.get(nodeId)!),
       deregister: (nodeId) => store.delete(nodeKey(nodeId))

@@ -36,7 +36,11 @@ export class Membership extends Context.Service<
     readonly allocate: (nodeId: string) => Effect.Effect<bigint, MembershipInvalid | Denied | Unavailable>
     /** Elector only: deletes `nodes/{id}.json`. */
     readonly deregister: (nodeId: string) => Effect.Effect<void, Denied | Unavailable>
+    /** Writes this node's registration again where there is none: it was taken out while nothing was heard of it. */
+    readonly registerAgain: Effect.Effect<void, MembershipInvalid | Denied | Unavailable>
     /** Where a node that is registered listens, read from the bucket: before anybody has told this node anything. */
-    readonly lookUp: (nodeId: string) => Effect.Effect<Registration | undefined, MembershipInvalid | Denied | Unavailable>
+    readonly lookUp: (
+      nodeId: string
+    ) => Effect.Effect<Registration | undefined, MembershipInvalid | Denied | Unavailable>
   }
 >()("netsy/services/Membership") {}

@@ -598,6 +598,24 @@ describe("the nodes", () => {
   )
 
   it(
+    "that were taken out and come back are members again, without a restart",
+    scene(
+      async (w) => {
+        const [a, b] = await w.three()
+        b.life.pause(false)
+        await w.until("b is taken out", () => a.get(ClusterView).node("b") === undefined, 60_000)
+        assert.isUndefined(w.bucket.get("nodes/b.json"))
+        b.life.resume()
+        await w.until("b is back", () => a.get(ClusterView).node("b") !== undefined, 10_000)
+        assert.isDefined(w.bucket.get("nodes/b.json"))
+        assert.deepStrictEqual(a.get(ClusterView).node("b")!.name, b.name)
+        assert.strictEqual(a.get(ClusterView).node("b")!.memberId, 2n)
+      },
+      { NETSY_ELECTOR_DEREGISTRATION_TIMEOUT: "10s" }
+    )
+  )
+
+  it(
     "are not degraded by a pause of the Elector itself",
     scene(async (w) => {
       const [a, b, c] = await w.three()

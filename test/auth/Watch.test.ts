@@ -8,7 +8,7 @@ import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
 import { watchGate } from "../../src/layers/clientapi/watchGate.ts"
 import { Access, type Caller } from "../../src/services/Access.ts"
 import { ClientApi } from "../../src/services/ClientApi.ts"
-import * as AccessOpen from "../../src/layers/AccessOpen.ts"
+import * as AccessOpen from "../support/AccessOpen.ts"
 import { ground, hubProbe } from "../clientapi/fakes.ts"
 import { type Api, bytes, client, contextOf, makeAuthWorld, startApi, type Who, withRoot, withUser } from "./world.ts"
 

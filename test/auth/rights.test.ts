@@ -14,6 +14,7 @@ import { type AuthRole, type AuthState, noAuth } from "../../src/core/auth/state
 import { type Permission, PermissionType } from "../../src/core/log/opAuth.ts"
 import { type EtcdError, errors } from "../../src/core/wire/errors.ts"
 import type { PutRequest, RequestOp, TxnRequest } from "../../src/core/wire/messages.ts"
+import { rangeOf } from "../support/requests.ts"
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1")
 
@@ -75,20 +76,7 @@ const put = (key: string, more: Partial<PutRequest> = {}): PutRequest => ({
 const range = (key: string, end = "") => ({ key: bytes(key), rangeEnd: bytes(end) })
 const rangeOp = (key: string, end = ""): RequestOp => ({
   kind: "range",
-  range: {
-    ...range(key, end),
-    limit: 0,
-    revision: 0,
-    sortOrder: 0,
-    sortTarget: 0,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0
-  }
+  range: rangeOf(bytes(key), { rangeEnd: bytes(end) })
 })
 const compare = (key: string, end = "") => ({ result: 0, target: 0, ...range(key, end), targetUnion: undefined })
 const txn = (parts: Partial<TxnRequest>): TxnRequest => ({ compare: [], success: [], failure: [], ...parts })

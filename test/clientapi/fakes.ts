@@ -1,11 +1,11 @@
 /** A store that answers at once, a watch hub under the test's control, and what else `ClientApi` asks for. */
 import { Effect, Layer } from "effect"
 import { apiDefaults } from "../../src/core/config/api.ts"
-import { emptyBytes } from "../../src/core/log/record.ts"
 import { errors } from "../../src/core/wire/errors.ts"
 import type { NodeInfo } from "../../src/core/wire/peer/messages.ts"
 import type { KeyValue, RequestOp, ResponseOp, WatchRequest } from "../../src/core/wire/messages.ts"
-import * as AccessOpen from "../../src/layers/AccessOpen.ts"
+import * as AccessOpen from "../support/AccessOpen.ts"
+import * as requests from "../support/requests.ts"
 import * as ForwardingLocal from "../../src/layers/ForwardingLocal.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
@@ -242,6 +242,7 @@ const membership = Layer.succeed(
     read: () => Effect.succeed(undefined),
     allocate: () => Effect.succeed(5n),
     deregister: () => Effect.void,
+    registerAgain: Effect.void,
     lookUp: () => Effect.succeed(undefined),
     members: () => [
       {
@@ -369,21 +370,7 @@ export const ground = (
 
 export const key = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-export const rangeOf = (text: string) => ({
-  key: key(text),
-  rangeEnd: emptyBytes,
-  limit: 0,
-  revision: 0,
-  sortOrder: 0,
-  sortTarget: 0,
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0
-})
+export const rangeOf = (text: string) => requests.rangeOf(key(text))
 
 export const putOf = (name: string, value: Uint8Array) => ({
   key: key(name),

@@ -18,6 +18,7 @@ import { Code } from "../../src/core/wire/errors.ts"
 import type { PutRequest, RangeRequest } from "../../src/core/wire/messages.ts"
 import { type Daemon, startDaemon } from "../support/daemon.ts"
 import { RawClient } from "../support/grpc.ts"
+import { rangeOf } from "../support/requests.ts"
 
 const mebibyte = 1024 * 1024
 
@@ -32,23 +33,7 @@ const put = (request: Partial<PutRequest>): Uint8Array =>
     ...request
   })
 
-const range = (request: Partial<RangeRequest>): Uint8Array =>
-  encodeRangeRequest({
-    key: emptyBytes,
-    rangeEnd: emptyBytes,
-    limit: 0,
-    revision: 0,
-    sortOrder: 0,
-    sortTarget: 0,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-    ...request
-  })
+const range = (request: Partial<RangeRequest>): Uint8Array => encodeRangeRequest(rangeOf(emptyBytes, request))
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 

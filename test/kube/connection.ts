@@ -35,22 +35,7 @@ export class CallFailed extends Error {
 
 export const compactedText = "etcdserver: mvcc: required revision has been compacted"
 
-export const rangeOf = (key: Uint8Array, more: Partial<RangeRequest> = {}): RangeRequest => ({
-  key,
-  rangeEnd: emptyBytes,
-  limit: 0,
-  revision: 0,
-  sortOrder: 0,
-  sortTarget: 0,
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-  ...more
-})
+export { rangeOf } from "../support/requests.ts"
 
 const raw = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 const same = (bytes: Buffer): Buffer => bytes

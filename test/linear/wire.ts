@@ -20,6 +20,7 @@ import {
   type WatchResponse as WireWatchResponse
 } from "../../src/core/wire/messages.ts"
 import type { Answer, Compare, Kv, Request, Result, Span, WatchEvent, WatchResponse } from "./history.ts"
+import { rangeOf } from "../support/requests.ts"
 
 const bytesOf = (text: string | undefined): Uint8Array => Buffer.from(text ?? "", "latin1")
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1")
@@ -83,21 +84,12 @@ export const toWire = (request: Request): RequestOp => {
     case "get":
       return {
         kind: "range",
-        range: {
-          key: bytesOf(request.key),
+        range: rangeOf(bytesOf(request.key), {
           rangeEnd: bytesOf(request.end),
           limit: request.limit ?? 0,
           revision: request.revision ?? 0,
-          sortOrder: 0,
-          sortTarget: 0,
-          serializable: request.serializable ?? false,
-          keysOnly: false,
-          countOnly: false,
-          minModRevision: 0,
-          maxModRevision: 0,
-          minCreateRevision: 0,
-          maxCreateRevision: 0
-        }
+          serializable: request.serializable ?? false
+        })
       }
     case "txn":
       return { kind: "txn", txn: txnTo(request) }

@@ -6,6 +6,7 @@ import * as lease from "../../src/core/wire/codec/lease.ts"
 import * as lock from "../../src/core/wire/codec/lock.ts"
 import type { Message } from "../../src/core/wire/codec/message.ts"
 import type { RawClient } from "../support/grpc.ts"
+import { rangeOf } from "../support/requests.ts"
 
 /** Its answer, or its code and text as `"2 election: no leader"`. */
 export type Outcome<A> = A | string
@@ -49,21 +50,13 @@ export const newLease = async (client: RawClient, ttl = 60): Promise<bigint> =>
 export const keysUnder = async (client: RawClient, prefix: string): Promise<ReadonlyArray<string>> => {
   const { body } = await client.unary(
     "/etcdserverpb.KV/Range",
-    encodeRangeRequest({
-      key: bytes(prefix),
-      rangeEnd: bytes(`${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`),
-      limit: 0,
-      revision: 0,
-      sortOrder: 1,
-      sortTarget: 2,
-      serializable: false,
-      keysOnly: false,
-      countOnly: false,
-      minModRevision: 0,
-      maxModRevision: 0,
-      minCreateRevision: 0,
-      maxCreateRevision: 0
-    })
+    encodeRangeRequest(
+      rangeOf(bytes(prefix), {
+        rangeEnd: bytes(`${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`),
+        sortOrder: 1,
+        sortTarget: 2
+      })
+    )
   )
   return decodeRangeResponse(body).kvs.map(({ key }) => text(key))
 }

@@ -12,27 +12,14 @@ import type {
   RequestOp,
   TxnRequest
 } from "../../src/core/wire/messages.ts"
+import { rangeOf } from "../support/requests.ts"
 
 /** Bytes of a latin1 string, so that binary keys can be written as text. */
 export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"))
 export const text = (value: Uint8Array | undefined): string => Buffer.from(value ?? emptyBytes).toString("latin1")
 
-export const rangeRequest = (key: string, rangeEnd = "", more: Partial<RangeRequest> = {}): RangeRequest => ({
-  key: bytes(key),
-  rangeEnd: bytes(rangeEnd),
-  limit: 0,
-  revision: 0,
-  sortOrder: 0,
-  sortTarget: 0,
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-  ...more
-})
+export const rangeRequest = (key: string, rangeEnd = "", more: Partial<RangeRequest> = {}): RangeRequest =>
+  rangeOf(bytes(key), { rangeEnd: bytes(rangeEnd), ...more })
 
 export const putRequest = (key: string, value = "", more: Partial<PutRequest> = {}): PutRequest => ({
   key: bytes(key),

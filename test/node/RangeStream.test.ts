@@ -5,7 +5,7 @@ import { decodeRangeResponse, encodeRangeRequest } from "../../src/core/wire/cod
 import { Code, type EtcdError, errors } from "../../src/core/wire/errors.ts"
 import type { RangeRequest, RangeResponse } from "../../src/core/wire/messages.ts"
 import { Reader } from "../../src/core/wire/protobuf.ts"
-import * as AccessOpen from "../../src/layers/AccessOpen.ts"
+import * as AccessOpen from "../support/AccessOpen.ts"
 import { rangeStream } from "../../src/layers/clientapi/rangeStream.ts"
 import { Access } from "../../src/services/Access.ts"
 import type { StreamIn } from "../../src/services/ClientApi.ts"

@@ -38,6 +38,7 @@ import { answerOf, fromWire, watchResponseOf } from "../linear/wire.ts"
 import { clockOf, FileWatch, Life, VirtualTime } from "./virtual.ts"
 import { type Plan, walkBucket } from "./walkBucket.ts"
 import { type Call, type Changes, type Shown, WalkHistory } from "./walkHistory.ts"
+import { rangeOf } from "../support/requests.ts"
 
 export interface WalkOptions {
   readonly seed: number
@@ -143,21 +144,8 @@ const bytes = (text: string): Uint8Array => Buffer.from(text)
 const text = (of: Uint8Array): string => Buffer.from(of).toString()
 const all = Uint8Array.of(0)
 
-const rangeRequest = (from: Uint8Array, to: Uint8Array, revision: number, serializable: boolean): RangeRequest => ({
-  key: from,
-  rangeEnd: to,
-  limit: 0,
-  revision,
-  sortOrder: 0,
-  sortTarget: 0,
-  serializable,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0
-})
+const rangeRequest = (from: Uint8Array, to: Uint8Array, revision: number, serializable: boolean): RangeRequest =>
+  rangeOf(from, { rangeEnd: to, revision, serializable })
 const putRequest = (key: string, value: string) => ({
   key: bytes(key),
   value: bytes(value),

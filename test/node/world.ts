@@ -19,6 +19,7 @@ import { cluster, node } from "../../src/programs/node.ts"
 import { Kv, type Reply } from "../../src/services/Kv.ts"
 import { Supervisor, type TaskEnded } from "../../src/services/Supervisor.ts"
 import { embeddedSettings } from "../config/embedded.ts"
+import * as requests from "../support/requests.ts"
 
 export { MemoryBucket, MemoryDisk }
 
@@ -120,21 +121,8 @@ export const put = (key: string, value: string): Effect.Effect<PutResponse, Etcd
     )
   )
 
-export const rangeOf = (key: Uint8Array, rangeEnd: Uint8Array, revision: number, serializable: boolean) => ({
-  key,
-  rangeEnd,
-  limit: 0,
-  revision,
-  sortOrder: 0,
-  sortTarget: 0,
-  serializable,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0
-})
+export const rangeOf = (key: Uint8Array, rangeEnd: Uint8Array, revision: number, serializable: boolean) =>
+  requests.rangeOf(key, { rangeEnd, revision, serializable })
 
 export const range = (
   options: { readonly revision?: number; readonly serializable?: boolean } = {}

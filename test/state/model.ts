@@ -1,7 +1,6 @@
 /** What a log amounts to, worked out entry by entry in the plainest way: maps that are copied at every revision. */
-import { decodeOp } from "../../src/core/log/op.ts"
+import { AlarmAction, decodeOp } from "../../src/core/log/op.ts"
 import { type Entry, isInternal } from "../../src/core/log/record.ts"
-import { AlarmAction } from "../../src/core/log/op.ts"
 
 export interface ModelKey {
   readonly value: string

@@ -544,6 +544,24 @@ describe("the lock", () => {
   )
 
   it(
+    "does not let a node that stops elect itself, when all others are dead",
+    scene(async (w) => {
+      await w.three()
+      const last = w.leader!
+      w.bucket.put(
+        arbiterKey,
+        encodeArbiter({ ...w.arbiter!, primary: last.name, resigned: true, counter: 9 }),
+        undefined,
+        0
+      )
+      for (const other of w.nodes) if (other !== last) other.kill()
+      const { term } = w.arbiter!
+      await last.stop()
+      assert.strictEqual(w.arbiter!.term, term)
+    })
+  )
+
+  it(
     "is not read while its holder answers, and followers list nothing",
     scene(async (w) => {
       const [, b, c] = await w.three()

@@ -127,6 +127,11 @@ export class Standing {
     )
   }
 
+  /** It has said that it stops: elected, it would begin nothing. */
+  isLeaving(nodeId: string): boolean {
+    return this.map.get(nodeId)?.leaving === true
+  }
+
   /** Nodes that are about to stop. */
   stopping(): ReadonlySet<string> {
     const ids = new Set(this.map.entries().flatMap(({ info, leaving }) => (leaving ? [info.name.nodeId] : [])))

@@ -119,6 +119,13 @@ export const makeQuorumElection = (
         })
         return refusedMillis
       }
+      if (standing.isLeaving(next.primary.nodeId)) {
+        wait({
+          what: `another voter to answer: ${showNode(next.primary)} has the highest log and stops`,
+          until: undefined
+        })
+        return pollMillis
+      }
       return yield* ballot.write(found, next, reason.why)
     })
 }

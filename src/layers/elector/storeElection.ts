@@ -75,12 +75,13 @@ export const makeStoreElection = (
       const term = (current?.term ?? highestTerm) + 1
       const able = answers.filter(
         ({ name }) =>
+          !standing.isLeaving(name.nodeId) &&
           !(reason.kind === "unable" && current !== undefined && sameNode(name, current.primary)) &&
           !(name.nodeId === self && local.opened.promises.reigned >= term)
       )
       const winner = electByStore(term, able, ballot.preferences())
       if (winner === undefined) {
-        if (reason.kind === "unable") {
+        if (reason.kind === "unable" || answers.some(({ name }) => standing.isLeaving(name.nodeId))) {
           wait({ what: `another node to answer: ${reason.why}`, until: undefined })
           return pollMillis
         }

@@ -91,6 +91,10 @@ export class PeerNetwork extends Context.Service<
      * Does anything listen at the address? For the Elector, who has to know a dead peer port from a slow one: a refused
      * or unroutable connection is dead, silence is not known.
      */
-    readonly probe: (to: PeerAddress, timeoutMillis: number, reply: (found: "listening" | "dead" | "silent") => void) => void
+    readonly probe: (
+      to: PeerAddress,
+      timeoutMillis: number,
+      reply: (found: "listening" | "dead" | "silent") => void
+    ) => void
   }
 >()("netsy/services/PeerNetwork") {}

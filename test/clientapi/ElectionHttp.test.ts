@@ -1,54 +1,19 @@
-/** The peer port and the election port of a node. */
+/** The election port of a node. */
 import { get as httpGet } from "node:http"
 import { request as httpsRequest } from "node:https"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Code } from "../../src/core/wire/errors.ts"
 import * as ElectionHttp from "../../src/layers/ElectionHttp.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
-import * as PeerListenerGrpc from "../../src/layers/PeerListenerGrpc.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import { ElectionListener } from "../../src/services/ElectionListener.ts"
 import type { Identity } from "../../src/services/Identity.ts"
 import { type Leader, Leadership } from "../../src/services/Leadership.ts"
-import { PeerListener } from "../../src/services/PeerListener.ts"
 import { certs, plain, secure } from "./certs.ts"
 import { settings } from "./fakes.ts"
-import { connect, credentials, eventually } from "./grpcClient.ts"
 
-const ground = (identity: Layer.Layer<Identity>, lines: Array<LogMemory.MemoryLine> = []) =>
-  Layer.mergeAll(identity, SettingsValue.layer(settings), LogMemory.layer(lines))
-
-describe("PeerListenerGrpc", () => {
-  it.live("answers Unavailable to every call, whatever its name", () =>
-    Effect.gen(function* () {
-      const { address } = yield* PeerListener
-      const client = yield* connect(address)
-      for (const method of ["/netsy.Elector/RegisterNode", "/netsy.Primary/Follow", "/any.Thing/AtAll"]) {
-        const error = yield* Effect.flip(client.call(method, new Uint8Array(3)))
-        assert.strictEqual(error.code, Code.Unavailable)
-        assert.strictEqual(error.details, "netsy: node dev-node-1 runs alone and serves no peers")
-      }
-    }).pipe(Effect.provide(PeerListenerGrpc.layer.pipe(Layer.provide(ground(plain)))))
-  )
-
-  it.live("with TLS it lets in role peer and refuses role client", () =>
-    Effect.gen(function* () {
-      const made = yield* certs
-      const lines: Array<LogMemory.MemoryLine> = []
-      yield* Effect.gen(function* () {
-        const { address } = yield* PeerListener
-        const peer = yield* connect(address, credentials(made, made.peer))
-        const answered = yield* Effect.flip(peer.call("/netsy.Node/GetNodeState", new Uint8Array(0)))
-        assert.include(answered.details, "serves no peers")
-        const client = yield* connect(address, credentials(made, made.client))
-        const refused = yield* Effect.flip(client.call("/netsy.Node/GetNodeState", new Uint8Array(0)))
-        assert.notInclude(refused.details, "serves no peers")
-        yield* eventually("said", () => lines.some((line) => line.fields["reason"] === "role client, wanted peer"))
-      }).pipe(Effect.provide(PeerListenerGrpc.layer.pipe(Layer.provide(ground(secure(made).layer, lines)))))
-    })
-  )
-})
+const ground = (identity: Layer.Layer<Identity>) =>
+  Layer.mergeAll(identity, SettingsValue.layer(settings), LogMemory.layer())
 
 interface Answer {
   readonly status: number

@@ -87,12 +87,20 @@ export class LoggedState {
   commit({ index, records, revision, term }: Entry, listener: CommitListener): void {
     const { store } = this
     assert(index === this.#committed.index + 1, `entry ${index} is committed after entry ${this.#committed.index}`)
-    assert(term >= this.#committed.term, `entry ${index} of term ${term} is committed after term ${this.#committed.term}`)
+    assert(
+      term >= this.#committed.term,
+      `entry ${index} of term ${term} is committed after term ${this.#committed.term}`
+    )
     const op = records[records.length - 1]!.op
     const count = op === undefined ? records.length : records.length - 1
     if (count > 0 && isInternal(records[0]!)) store.commit(revision)
     else if (count > 0) {
-      assert(revision === store.committedRevision + 1, `revision ${revision} after revision ${store.committedRevision}`)
+      // An empty store is at revision 1 as well, where early versions of Netsy 1.x put a client's first write.
+      const isShown = revision === 1 && this.#committed.index === 0
+      assert(
+        isShown || revision === store.committedRevision + 1,
+        `revision ${revision} after revision ${store.committedRevision}`
+      )
       const changes: Array<Change> = new Array(count)
       for (let i = 0; i < count; i++) {
         const record = records[i]!
@@ -101,7 +109,7 @@ export class LoggedState {
       }
       store.commit(revision)
       this.#committed = { index, term }
-      listener.changed(revision, changes)
+      if (!isShown) listener.changed(revision, changes)
       for (let i = 0; i < count; i++) this.#legacy.add(records[i]!)
       if (this.#legacy.floor > store.floor) this.#moveFloor(this.#legacy.floor, index, listener)
     }

@@ -150,7 +150,10 @@ const serve = ({ compaction, file, open, reads, space, views, writes }: Session,
       return done
     case "compactBegin":
       // The state's index is 0 where there is none.
-      compaction.begin(a, d === 0 ? undefined : { index: d, term: e, revision: f }, g, h, { keepAbove: b, forgetUpTo: c })
+      compaction.begin(a, d === 0 ? undefined : { index: d, term: e, revision: f }, g, h, {
+        keepAbove: b,
+        forgetUpTo: c
+      })
       return done
     case "compactStep": {
       const step = compaction.step(a)

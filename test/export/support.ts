@@ -4,9 +4,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
+import * as LeadershipClientNone from "../../src/layers/LeadershipClientNone.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
+import * as PeerNetworkMemory from "../../src/layers/PeerNetworkMemory.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
 import { cluster, node as nodeLayer, stores } from "../../src/programs/node.ts"
@@ -44,6 +46,9 @@ export const nodeOnDisk = Effect.gen(function* () {
   const scope = yield* Effect.acquireRelease(Scope.make(), (opened) => Scope.close(opened, Exit.void))
   const whole = nodeLayer(settings).pipe(
     Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(
+      Layer.mergeAll(PeerNetworkMemory.layer(new PeerNetworkMemory.MemoryPeers()), LeadershipClientNone.layer)
+    ),
     Layer.provideMerge(stores(settings)),
     Layer.provideMerge(NodeStatusMemory.layer),
     Layer.provideMerge(Layer.mergeAll(LogMemory.layer([]), MetricsPrometheus.layer, SupervisorFatal.layer)),

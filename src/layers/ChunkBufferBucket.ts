@@ -113,7 +113,14 @@ export const layer: Layer.Layer<ChunkBuffer, never, ObjectStore | Settings | Nod
           yield* Effect.sleep(delay)
           delay = Math.min(delay * 2, retryMaxMillis)
         }
-      })
+      }).pipe(
+        // Whoever is not Primary any more does not wait for it.
+        Effect.onInterrupt(() =>
+          Effect.sync(() =>
+            status.setTrouble(`chunk ${chunkKey(chunk.entries[chunk.entries.length - 1]!.index)}`, undefined)
+          )
+        )
+      )
 
     return ChunkBuffer.of({ store })
   })

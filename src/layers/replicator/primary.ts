@@ -79,6 +79,9 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
     let current: Term | undefined
     let disk: Queue.Queue<DiskJob> | undefined
 
+    /** Who wants to follow a term that is still being begun, by node id: its hello is looked at when it has. */
+    const early = new Map<string, { readonly out: PeerStreamOut; readonly begin: () => void }>()
+
     /** This process is about to stop: nothing is accepted any more. */
     let draining = false
 
@@ -157,7 +160,7 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
       let follower: Follower | undefined
       /** The term in which it said hello. */
       let of: Term | undefined
-      let refusedAtOnce = current === undefined
+      let refusedAtOnce = held === undefined
       if (refusedAtOnce) out.close(notPrimary)
       return {
         message: (bytes) => {
@@ -171,15 +174,24 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
           }
           guarded(() => {
             if (follower !== undefined) return follower.over ? undefined : follower.message(message)
-            of = current
-            follower = hello(from, out, message)
-            refusedAtOnce = follower === undefined
+            const begin = (): void => {
+              of = current
+              follower = hello(from, out, message)
+              refusedAtOnce = follower === undefined
+            }
+            if (current !== undefined || held === undefined) return begin()
+            const before = early.get(from)
+            refusedAtOnce = before?.out === out || (before === undefined && early.size >= followersMax)
+            if (refusedAtOnce) return out.close(notPrimary)
+            before?.out.close({ code: 10, reason: "the node follows on another stream" })
+            early.set(from, { out, begin })
           })
         },
         drained: () => {
           if (follower !== undefined && !follower.over) guarded(() => follower!.drained())
         },
         closed: (error) => {
+          if (early.get(from)?.out === out) early.delete(from)
           if (follower === undefined || of === undefined) return
           follower.close()
           if (of.followers.get(from) !== follower) return
@@ -308,6 +320,9 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         current = term
         yield* supervisor.spawn("follower-disk-reads", diskReader(jobs))
         yield* writing.start(term)
+        const waiting = [...early.values()]
+        early.clear()
+        guarded(() => waiting.forEach(({ begin }) => begin()))
         yield* supervisor.spawn("request-expiry", expirer(term))
         yield* supervisor.spawn("follower-heartbeats", heartbeats(term))
         // Being deposed is not this task's failure: `over` tells whoever waits for the end.
@@ -330,6 +345,8 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
       shared = undefined
       disk = undefined
       held = undefined
+      for (const { out } of early.values()) out.close(notPrimary)
+      early.clear()
       term?.stop(errors.requestTimedOut)
       status.setWaiting(undefined)
       status.setTrouble("commit", undefined)

@@ -181,6 +181,7 @@ export const layer: Layer.Layer<
       load,
       floor: () => store.floor,
       committedRevision: () => store.committedRevision,
+      lastSnapshotIndex: snapshotter.lastIndex,
       replicate: (entries) => {
         for (let i = 0; i < entries.length; i++) {
           const entry = entries[i]!

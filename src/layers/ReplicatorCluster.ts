@@ -307,7 +307,7 @@ export const layer: Layer.Layer<
         voters: rule?.voters ?? [],
         required: rule?.required ?? 0,
         bufferedBytes: term?.pipeline.bufferedBytes ?? 0,
-        lastSnapshotIndex: 0,
+        lastSnapshotIndex: machine.lastSnapshotIndex(),
         lastChunkIndex: term?.lastChunkIndex ?? 0
       }
     }

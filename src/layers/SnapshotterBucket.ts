@@ -338,6 +338,7 @@ export const layer: Layer.Layer<Snapshotter, never, LocalStore | ObjectStore | S
           chunkBytes += bytes
           if (isDue()) wake.openUnsafe()
         },
+        lastIndex: () => (begun === undefined ? 0 : (last?.index ?? 0)),
         takeAtStop: Effect.suspend(() => {
           const since = { last, index, recordBytes, chunkBytes, nowMillis: clock.currentTimeMillisUnsafe() }
           if (begun === undefined || !begun.mayDelete() || !dueAtStop(since)) return Effect.void

@@ -53,6 +53,8 @@ export interface StateMachine {
   /** Compaction revision of the committed state, for headers of chunks; 0: none. */
   readonly floor: () => number
   readonly committedRevision: () => number
+  /** Of the newest snapshot that this Primary knows of; 0: none, or not Active. */
+  readonly lastSnapshotIndex: () => number
   /** Replica: entries that are committed now and were not applied before, contiguous. */
   readonly replicate: (entries: ReadonlyArray<Entry>) => void
   /** Becoming Primary: entries of the log that are not known to be committed, contiguous, to be applied at head. */

@@ -43,6 +43,8 @@ export class Snapshotter extends Context.Service<
     readonly begin: (options: SnapshotBegin) => void
     /** It is no longer: a snapshot under way is given up, nothing more is deleted. */
     readonly rest: () => void
+    /** Of the newest snapshot in the bucket, while this node is Active; 0: none. */
+    readonly lastIndex: () => number
     /** Active: a batch was committed up to `index`; `bytes` of records. Synchronous, cheap. */
     readonly committed: (index: number, bytes: number) => void
     /**

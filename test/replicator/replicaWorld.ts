@@ -303,6 +303,7 @@ export const boot = (world: World, shown = new Shown()) =>
           }),
         floor: () => 0,
         committedRevision: () => shown.index,
+        lastSnapshotIndex: () => 0,
         replicate: (entries) => {
           for (const { index, term } of entries) {
             assert.strictEqual(index, shown.index + 1)

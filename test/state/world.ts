@@ -27,6 +27,7 @@ export class Snapshots {
     begin: ({ source }) => this.events.push(`begin ${source().index}`),
     rest: () => this.events.push("rest"),
     committed: (index) => this.events.push(`committed ${index}`),
+    lastIndex: () => 0,
     takeAtStop: Effect.sync(() => this.events.push("at stop")).pipe(Effect.asVoid),
     take: Effect.die("not used")
   })

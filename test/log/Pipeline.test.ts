@@ -76,6 +76,7 @@ describe("the pipeline", () => {
 
   it("keeps a tail for replicas and lets go of older entries that everybody has", () => {
     const p = make()
+    p.followed()
     for (let i = 6; i <= 12; i++) {
       p.append(entry(i, i < 9 ? 1 : 2))
       p.close()
@@ -91,6 +92,21 @@ describe("the pipeline", () => {
     assert.isUndefined(p.after(7), "read from the disk")
     assert.deepStrictEqual(ends(p.after(8)), [9, 11, 1])
     assert.isUndefined(p.after(12))
+  })
+
+  it("keeps no entry that is stored and committed while nobody follows", () => {
+    const p = make()
+    for (let i = 6; i <= 9; i++) {
+      p.append(entry(i))
+      p.close()
+      const chunk = p.nextChunk(i)!
+      p.persisted(i)
+      p.stored(chunk)
+      assert.strictEqual(p.firstInMemory, i)
+      p.commit(i)
+      assert.strictEqual(p.firstInMemory, i + 1)
+      assert.strictEqual(p.termAt(i), 1)
+    }
   })
 
   it("hands out everything from an entry to the head for a chunk that has to end elsewhere", () => {

@@ -4,7 +4,8 @@
  *
  * Order: entries are appended at head and closed into batches; batches go to the disk in order; chunks go to the bucket
  * in order but may be stored out of order, the stored index only moves over contiguous ones. Entries stay in memory until
- * they are committed, on the disk and in the bucket, and a while longer for replicas that are a little behind.
+ * they are committed, on the disk and in the bucket, and a while longer for replicas that are a little behind, once there
+ * are any.
  */
 import { assert } from "../assert.ts"
 import { Deque } from "../mvcc/deque.ts"
@@ -64,6 +65,7 @@ export class Pipeline {
   /** Term of the entry before `#first`. */
   #baseTerm: number
   #tailBytes = 0
+  #isFollowed = false
   #head: Position
   #openBytes = 0
   #closedIndex: number
@@ -253,10 +255,16 @@ export class Pipeline {
     this.#trim()
   }
 
+  /** Somebody follows: from here on a tail is kept. */
+  followed(): void {
+    this.#isFollowed = true
+  }
+
   /** Lets go of what everybody has. */
   #trim(): void {
+    const tailBytesMax = this.#isFollowed ? this.#limits.tailBytesMax : 0
     const needed = Math.min(this.#storedIndex, this.#commitIndex, this.#persistedIndex)
-    while (this.#first <= needed && this.#tailBytes > this.#limits.tailBytesMax) {
+    while (this.#first <= needed && this.#tailBytes > tailBytesMax) {
       this.#baseTerm = this.#entries.shift().term
       this.#tailBytes -= this.#sizes.shift()
       this.#first++

@@ -75,7 +75,9 @@ export class Follower {
 
   /** Its log ends here, it says: is this an entry of ours? */
   begin(last: Position): void {
-    const { head } = this.#parts.pipeline
+    const { pipeline } = this.#parts
+    pipeline.followed()
+    const { head } = pipeline
     this.#ask(last.index <= head.index ? last : { index: head.index, term: 0 })
   }
 

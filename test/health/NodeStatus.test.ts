@@ -98,7 +98,7 @@ describe("NodeStatusMemory", () => {
         lines.map(({ level, event }) => [level, event]),
         [["ERROR", "state_transition_refused"]]
       )
-      for (const next of ["starting", "active", "draining", "replica", "starting", "active", "replica"] as const) {
+      for (const next of ["starting", "active", "draining", "active", "draining", "replica", "starting", "active", "replica"] as const) {
         status.setPrimary(next)
         assert.strictEqual(status.primary(), next)
       }
@@ -106,7 +106,7 @@ describe("NodeStatusMemory", () => {
       status.setElector("leader")
       assert.lengthOf(
         lines.filter(({ event }) => event === "state_transition"),
-        8
+        10
       )
     }).pipe(Effect.provide(layer))
   })

@@ -106,9 +106,13 @@ export const makeModes = (parts: PrimaryParts, work: () => void): Modes => {
   const uploaded = (term: Term, able: boolean, stillWanted: () => boolean) =>
     Effect.gen(function* () {
       if (able) return yield* flush(term, uploadHeldMaxMillis)
-      // Nothing could be committed anyway; but the voters may come back before the bucket does.
-      while (!(yield* flush(term, uploadHeldMaxMillis))) if (term.stopped || !stillWanted()) return false
-      return true
+      // Nothing could be committed anyway; but the voters may come back before the bucket does, and then an open CAS
+      // would be what stops all writes.
+      for (;;) {
+        if ((yield* flush(term, uploadHeldMaxMillis)) && (yield* parts.bucketAnswers)) return true
+        if (term.stopped || !stillWanted()) return false
+        yield* Effect.sleep(tickMillis)
+      }
     })
 
   /** While commits go on: the bucket takes what is buffered, and answers. A change that has to wait for it stops all writes. */

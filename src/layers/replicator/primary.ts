@@ -129,7 +129,8 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
 
     const hello = (from: string, out: PeerStreamOut, message: ReplicaMessage): Follower | undefined => {
       const term = current
-      if (term === undefined || shared === undefined) {
+      const common = shared
+      if (term === undefined || common === undefined) {
         out.close(notPrimary)
         return undefined
       }
@@ -146,8 +147,12 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         return undefined
       }
       if (message.fenced > term.number) refused(term, message.fenced)
+      if (term.stopped) {
+        out.close(notPrimary)
+        return undefined
+      }
       term.followers.get(from)?.close({ code: 10, reason: "the node follows on another stream" })
-      const follower = new Follower(message.name, out, shared)
+      const follower = new Follower(message.name, out, common)
       term.followers.set(from, follower)
       term.receipts.joined(message.name, nowMillis())
       journal.info("follower_joined", { node_id: from, last_index: message.last.index, term: term.number })

@@ -223,7 +223,7 @@ cipher-suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]
   )
 
   it.live(
-    "waits, as one of several members, until the one that serves is gone",
+    "forms a cluster of the members of one --initial-cluster: each serves everything, and goes on without the other",
     () =>
       Effect.gen(function* () {
         const there = yield* place
@@ -240,23 +240,43 @@ cipher-suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]
           ],
           env: { NETSY_STORAGE: `dir:${join(there.directory, "shared")}` }
         })
+        const ask = (port: number, ...args: ReadonlyArray<string>) =>
+          Effect.map(etcdctl([`--endpoints=127.0.0.1:${port}`, ...args]), ({ code, stderr, stdout }) => {
+            assert.strictEqual(code, 0, stderr)
+            return stdout
+          })
         const a = yield* start(there, optionsOf("a", free.slice(0, 3)))
-        const put = yield* etcdctl([`--endpoints=127.0.0.1:${free[0]}`, "put", "k", "v"])
-        assert.strictEqual(put.code, 0, put.stderr)
-        const b = yield* start(there, { ...optionsOf("b", free.slice(3)), ready: "to let go of" })
+        yield* ask(free[0]!, "put", "k", "v")
+        a.signal("SIGSTOP")
+        const b = yield* start(there, { ...optionsOf("b", free.slice(3)), ready: `"msg":"waiting"` })
         const probe = (path: string) => get(`http://127.0.0.1:${free[5]}/${path}`)
         assert.deepStrictEqual([(yield* probe("livez")).status, (yield* probe("readyz")).status], [200, 503])
         assert.deepStrictEqual(yield* probe("health"), {
           status: 503,
           body: '{"health":"false","reason":"RAFT NO LEADER"}\n'
         })
-        assert.strictEqual(yield* Effect.promise(a.stop), 0)
+        a.signal("SIGCONT")
         for (let waited = 0; !b.printed().includes("ready to serve client requests"); waited += 50) {
           assert.isBelow(waited, 20_000, b.printed())
           yield* Effect.sleep(50)
         }
-        const got = yield* etcdctl([`--endpoints=127.0.0.1:${free[3]}`, "get", "k", "--print-value-only"])
-        assert.strictEqual(got.stdout, "v\n")
+        assert.strictEqual((yield* probe("readyz")).status, 200)
+        assert.strictEqual(yield* ask(free[3]!, "get", "k", "--print-value-only"), "v\n")
+        yield* ask(free[3]!, "put", "k", "w")
+        assert.strictEqual(yield* ask(free[0]!, "get", "k", "--print-value-only"), "w\n")
+        for (const port of [free[0]!, free[3]!]) {
+          const members = (yield* ask(port, "member", "list")).trim().split("\n")
+          assert.deepStrictEqual(
+            members.map((line) => line.split(", ").slice(1, 3)),
+            [
+              ["started", "a"],
+              ["started", "b"]
+            ]
+          )
+        }
+        assert.strictEqual(yield* Effect.promise(a.stop), 0)
+        assert.strictEqual(yield* ask(free[3]!, "get", "k", "--print-value-only"), "w\n")
+        yield* ask(free[3]!, "put", "k", "x")
         assert.strictEqual((yield* probe("readyz")).status, 200)
         assert.isTrue(existsSync(join(there.directory, "shared/two")))
       }).pipe(Effect.scoped),

@@ -41,6 +41,7 @@ export interface Program {
   readonly printed: () => string
   /** What it has printed as JSON, so far. */
   readonly lines: () => ReadonlyArray<Line>
+  readonly signal: (signal: "SIGSTOP" | "SIGCONT") => void
   /** SIGTERM; the exit code. */
   readonly stop: () => Promise<number | null>
 }
@@ -92,7 +93,9 @@ export const start = (
             .split("\n")
             .filter((line) => line.startsWith("{"))
             .map((line) => JSON.parse(line) as Line),
+        signal: (signal) => void child.kill(signal),
         stop: async () => {
+          child.kill("SIGCONT")
           child.kill("SIGTERM")
           const timer = setTimeout(() => child.kill("SIGKILL"), stopMillis)
           const exitCode = await ended

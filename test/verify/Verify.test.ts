@@ -1,74 +1,12 @@
-/** `netsy verify` on a running node: silent about a whole store, clear about each kind of damage. */
+/** `netsy verify` on running nodes: silent about a whole store, clear about each kind of damage and about a node that differs. */
 import { execFile } from "node:child_process"
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { findingsTable, isClean } from "../../src/core/verify/findings.ts"
-import { changeDigest, type KeyChange, Revisions } from "../../src/core/verify/Revisions.ts"
 import { type Daemon, startDaemon } from "../support/daemon.ts"
 import { etcdctl } from "../support/etcdctl.ts"
 
 const launcher = new URL("../../src/programs/netsy.ts", import.meta.url).pathname
-
-const bytes = (text: string): Uint8Array => Buffer.from(text)
-const put = (key: string, value: string, more: Partial<KeyChange> = {}): KeyChange => ({
-  key: bytes(key),
-  deleted: false,
-  value: bytes(value),
-  createRevision: 2,
-  version: 1,
-  lease: 0n,
-  ...more
-})
-
-describe("the digest of a change", () => {
-  it("differs where key, value, creation, version or lease differ, and of a delete only the key counts", () => {
-    const all = [
-      put("a", "1"),
-      put("a1", ""),
-      put("", "a1"),
-      put("a", "2"),
-      put("a", "1", { createRevision: 3 }),
-      put("a", "1", { version: 2 }),
-      put("a", "1", { lease: 7n }),
-      put("a", "1", { deleted: true })
-    ].map(changeDigest)
-    assert.strictEqual(new Set(all).size, all.length)
-    assert.strictEqual(
-      changeDigest(put("a", "1", { deleted: true })),
-      changeDigest(put("a", "", { deleted: true, createRevision: 0, version: 0 }))
-    )
-  })
-})
-
-describe("two tellings of a history", () => {
-  const telling = (...changes: ReadonlyArray<readonly [number, string, string]>): Revisions => {
-    const revisions = new Revisions()
-    for (const [revision, key, value] of changes) revisions.add(revision, put(key, value))
-    return revisions
-  }
-
-  it("are equal whatever the order inside a revision, and differ from the first other revision on", () => {
-    const one = telling([2, "a", "1"], [3, "b", "1"], [3, "c", "1"], [4, "a", "2"])
-    assert.isUndefined(one.difference(telling([2, "a", "1"], [3, "c", "1"], [3, "b", "1"], [4, "a", "2"]), 2, 4))
-    assert.strictEqual(one.difference(telling([2, "a", "1"], [3, "b", "1"], [4, "a", "2"]), 2, 4), 3)
-    assert.strictEqual(one.difference(telling([2, "a", "1"]), 2, 4), 3)
-    assert.isUndefined(one.hole(2, 4))
-    assert.strictEqual(telling([2, "a", "1"], [4, "a", "2"]).hole(2, 4), 3)
-    assert.deepStrictEqual([one.first, one.last, one.size], [2, 4, 3])
-  })
-})
-
-describe("the table of findings", () => {
-  it("marks what is bad and counts it", () => {
-    const good = { subject: "bucket", check: "is whole", ok: true, detail: "3 chunks" }
-    const text = findingsTable([good, { ...good, ok: false, detail: "broken" }])
-    assert.match(text, /^ok +bucket +is whole +3 chunks$/m)
-    assert.match(text, /^BAD +bucket +is whole +broken$/m)
-    assert.match(text, /2 checks, 1 BAD$/)
-    assert.isTrue(isClean([good]))
-  })
-})
 
 describe("netsy verify", () => {
   let daemon: Daemon
@@ -106,6 +44,8 @@ describe("netsy verify", () => {
     assert.include(out, "nothing wrong")
     assert.match(out, /a watch tells the history +every revision of 10 … /)
     assert.match(out, /and the bucket tells the same/)
+    assert.match(out, /HashKV is that of the bucket's history +revision \d+, compacted 9, hash/)
+    assert.match(out, /serializable reads show the bucket's contents +4 keys at revision/)
   })
 
   it("names a damaged object, and a hole where an object is gone", async () => {
@@ -125,15 +65,41 @@ describe("netsy verify", () => {
     assert.strictEqual((await verify(...here(), "--bucket-only")).code, 0)
   })
 
-  it("says which node does not answer", async () => {
+  it("says which node does not answer, with the exit code for what could not be looked at", async () => {
     const { code, out } = await verify(...here(), "--endpoints", `${daemon.endpoint},127.0.0.1:1`)
-    assert.strictEqual(code, 1)
-    assert.match(out, /^BAD +127.0.0.1:1 +the node answers/m)
+    assert.strictEqual(code, 2, out)
+    assert.match(out, /^\? +127.0.0.1:1 +the node answers/m)
+    const gone = await verify("--storage", `dir:${bucket}/nothing`, "--insecure")
+    assert.strictEqual(gone.code, 2)
+    assert.match(gone.err, /there is no directory/)
+  })
+
+  it("prints one line of JSON when asked to", async () => {
+    const { code, out } = await verify(...here(), "--json")
+    assert.strictEqual(code, 0, out)
+    assert.deepInclude(JSON.parse(out) as object, { verdict: "ok", bad: 0, unknown: 0 })
+  })
+
+  it("finds a node whose store is not the bucket's", async () => {
+    const other = await startDaemon({ program: "netsy" })
+    try {
+      for (let i = 0; i < 35; i++) await etcdctl(other, ["put", `k${i % 4}`, i === 20 ? "other" : `v${i}`])
+      const { code, out } = await verify(...here(), "--endpoints", other.endpoint)
+      assert.strictEqual(code, 1, out)
+      assert.match(out, /^BAD +nodes +HashKV is that of the bucket's history +.*the nodes have \d+, the bucket \d+/m)
+      assert.match(out, /^BAD +\S+ +serializable reads show the bucket's contents/m)
+      assert.match(out, /^BAD +\S+ +and the bucket tells the same +they differ at revision \d+/m)
+      const both = await verify(...here(), "--endpoints", `${daemon.endpoint},${other.endpoint}`)
+      assert.strictEqual(both.code, 1, both.out)
+      assert.match(both.out, /^BAD +nodes +HashKV is equal at one revision/m)
+    } finally {
+      await other.release()
+    }
   })
 
   it("says in a sentence what is missing on the command line", async () => {
     const { code, err } = await verify("--storage", `dir:${bucket}`)
-    assert.strictEqual(code, 1)
+    assert.strictEqual(code, 2)
     assert.include(err, "--cacert, --cert and --key are needed")
   })
 })

@@ -1,6 +1,7 @@
 /**
  * What each revision changed, as one number a revision: enough to say whether two places tell the same history, and
- * where they first differ. The same change gives the same number whether it comes from a record or from a watch.
+ * where they first differ. The same change gives the same number whether it comes from a record or from a watch. Four
+ * bytes a revision.
  */
 import { crc32 } from "node:zlib"
 
@@ -20,20 +21,35 @@ export const changeDigest = (change: KeyChange): number => {
   return deleted ? start : crc32(value, start)
 }
 
+const pageSize = 65_536
+/** Sums are taken modulo this, so that sum + 1 fits into 32 bits and 0 stands for "nothing". */
+const modulus = 2 ** 32 - 1
+
 export class Revisions {
-  readonly #digests = new Map<number, number>()
+  readonly #pages = new Map<number, Uint32Array>()
   #first = 0
   #last = 0
+  #size = 0
 
   /** In ascending order of revisions; one revision may change several keys, in any order. */
   add(revision: number, change: KeyChange): void {
     if (this.#first === 0) this.#first = revision
     this.#last = Math.max(this.#last, revision)
-    this.#digests.set(revision, ((this.#digests.get(revision) ?? 0) + changeDigest(change)) % 2 ** 32)
+    const nth = Math.floor(revision / pageSize)
+    let page = this.#pages.get(nth)
+    if (page === undefined) this.#pages.set(nth, (page = new Uint32Array(pageSize)))
+    const at = revision % pageSize
+    const before = page[at]!
+    if (before === 0) this.#size++
+    page[at] = ((Math.max(0, before - 1) + changeDigest(change)) % modulus) + 1
+  }
+
+  #at(revision: number): number {
+    return this.#pages.get(Math.floor(revision / pageSize))?.[revision % pageSize] ?? 0
   }
 
   get size(): number {
-    return this.#digests.size
+    return this.#size
   }
 
   /** 0: none. */
@@ -47,14 +63,14 @@ export class Revisions {
 
   /** The first revision in [from, to] that changes nothing here; undefined: all are there. */
   hole(from: number, to: number): number | undefined {
-    for (let revision = from; revision <= to; revision++) if (!this.#digests.has(revision)) return revision
+    for (let revision = from; revision <= to; revision++) if (this.#at(revision) === 0) return revision
     return undefined
   }
 
   /** The first revision in [from, to] that both have or should have and that differs. */
   difference(other: Revisions, from: number, to: number): number | undefined {
     for (let revision = from; revision <= to; revision++)
-      if (this.#digests.get(revision) !== other.#digests.get(revision)) return revision
+      if (this.#at(revision) !== other.#at(revision)) return revision
     return undefined
   }
 }

@@ -1,184 +1,126 @@
-/** The bucket's half of `netsy verify`: every object can be read, and a reader finds one whole history (design 6.7, I4, I5, I7). */
-import { Effect, Stream } from "effect"
+/** The bucket's half of `netsy verify`: every object is whole, and a reader finds one history (design 6.7, I4, I5, I7). */
+import { Effect } from "effect"
 import { type Arbiter, arbiterKey, decodeArbiter } from "../../core/election/arbiter.ts"
-import { decodeMembers, decodeRegistration, membersKey } from "../../core/election/registry.ts"
-import { isInternal, type LogRecord } from "../../core/log/record.ts"
-import type { Finding } from "../../core/verify/findings.ts"
+import { decodeLock, lockKey } from "../../core/election/lock.ts"
+import { decodeMembers, decodeRegistration, membersKey, type Registration } from "../../core/election/registry.ts"
+import { type Finding, finding, type LeftOver } from "../../core/verify/findings.ts"
+import { layout } from "../../core/verify/objects.ts"
+import { leftOverFinding, type Registry, registryFindings } from "../../core/verify/registry.ts"
 import { Revisions } from "../../core/verify/Revisions.ts"
-import { decode } from "../../layers/datafile/decode.ts"
-import { History } from "../../services/History.ts"
+import type { BucketHistory } from "../../services/History.ts"
 import { ObjectStore } from "../../services/ObjectStore.ts"
+import { walk } from "./history.ts"
+import { listAll, type ObjectsRead, readObjects } from "./objects.ts"
+import type { Progress } from "./progress.ts"
 
 export interface BucketFacts {
   readonly findings: ReadonlyArray<Finding>
+  readonly leftOver: ReadonlyArray<LeftOver>
   readonly arbiter: Arbiter | undefined
+  /** Undefined: no reader can find one. */
+  readonly history: BucketHistory | undefined
   readonly lastRevision: number
+  /** At the end of the history. */
   readonly floor: number
-  /** From behind the path's snapshot on. */
+  /** From behind the floor of the path's snapshot on. */
   readonly revisions: Revisions
 }
 
 const subject = "bucket"
-const good = (check: string, detail: string): Finding => ({ subject, check, ok: true, detail })
-const bad = (check: string, detail: string): Finding => ({ subject, check, ok: false, detail })
-
-const listAll = (prefix: string) =>
-  Effect.gen(function* () {
-    const store = yield* ObjectStore
-    const keys: Array<string> = []
-    let after: string | undefined
-    do {
-      const page = yield* store.list(after === undefined ? { prefix } : { prefix, after })
-      keys.push(...page.objects.map(({ key }) => key))
-      after = page.next
-    } while (after !== undefined)
-    return keys
-  })
 
 /** A small object through its decoder, which answers with a sentence when something is wrong. */
 const small = <A>(key: string, decodeIt: (bytes: Uint8Array) => A | string) =>
   Effect.gen(function* () {
     const store = yield* ObjectStore
-    const found = yield* store.get(key).pipe(
+    return yield* store.get(key).pipe(
       Effect.map(({ body }) => decodeIt(body)),
-      Effect.catchTag("NotFound", () => Effect.succeed("missing"))
-    )
-    return found
-  })
-
-/** An object that is deleted while it is read was left over; one that is listed again and cannot be read is a finding. */
-const unreadable = (key: string) =>
-  Effect.gen(function* () {
-    const store = yield* ObjectStore
-    return yield* Stream.unwrap(Effect.map(store.getStream(key), ({ body }) => body)).pipe(
-      decode(key),
-      Stream.runDrain,
-      Effect.as(undefined),
-      Effect.catchTag("NotFound", () => Effect.succeed(undefined)),
-      Effect.catch((error) => Effect.succeed(error.message))
+      Effect.catchTag("NotFound", () => Effect.succeed(undefined))
     )
   })
 
-const readObjects = Effect.gen(function* () {
-  const keys = [...(yield* listAll("chunks/")), ...(yield* listAll("snapshots/"))].filter((key) =>
-    key.endsWith(".netsy")
-  )
-  const wrong = yield* Effect.forEach(keys, unreadable, { concurrency: 8 })
-  const complaints = wrong.filter((one) => one !== undefined)
-  return complaints.length === 0
-    ? good("every object is readable", `${keys.length} chunks and snapshots`)
-    : bad("every object is readable", `${complaints.length} of ${keys.length} are not, first ${complaints[0]}`)
-})
-
-const changeOf = (record: LogRecord) => ({
-  key: record.key,
-  deleted: record.deleted,
-  value: record.value,
-  createRevision: record.createRevision,
-  version: record.version,
-  lease: record.lease
-})
-
-/** Walks the path: indexes without a gap, terms that never fall, revisions that are dense. */
-const readHistory = Effect.gen(function* () {
-  const history = yield* (yield* History).read
-  const revisions = new Revisions()
-  const findings: Array<Finding> = []
-  let snapshotRecords = 0
-  if (history.snapshot !== undefined) {
-    yield* history
-      .snapshotRecords()
-      .pipe(Stream.runForEach((page) => Effect.sync(() => void (snapshotRecords += page.length))))
-    findings.push(
-      good("the snapshot is whole", `${snapshotRecords} records up to index ${history.snapshot.last.index}`)
-    )
+const readNodes = Effect.gen(function* () {
+  const nodes = new Map<string, Registration | string>()
+  for (const { key } of yield* listAll("nodes/")) {
+    const found = yield* small(key, decodeRegistration)
+    if (found !== undefined) nodes.set(key, found)
   }
-  const start = history.snapshot?.last ?? { index: 0, term: 0 }
-  let index = start.index
-  let term = start.term
-  let revision = history.snapshot?.revision ?? 0
-  let broken: string | undefined
-  yield* history.entriesAfter(start.index).pipe(
-    Stream.runForEach((batch) =>
-      Effect.sync(() => {
-        for (const entry of batch) {
-          const writes = entry.records.some((record) => record.op === undefined)
-          const expected = writes ? revision + 1 : revision
-          if (entry.index !== index + 1) broken ??= `index ${entry.index} follows ${index}`
-          if (entry.term < term) broken ??= `term ${entry.term} at index ${entry.index} follows term ${term}`
-          if (index > 0 && entry.revision !== expected)
-            broken ??= `revision ${entry.revision} at index ${entry.index} follows ${revision}`
-          index = entry.index
-          term = entry.term
-          revision = entry.revision
-          for (const record of entry.records)
-            if (record.op === undefined && !isInternal(record)) revisions.add(entry.revision, changeOf(record))
-        }
-      })
-    )
-  )
-  if (index !== history.last.index) broken ??= `the entries end at ${index}, the path at ${history.last.index}`
-  const check = "the history is contiguous, its revisions dense"
-  findings.push(
-    broken === undefined
-      ? good(check, `${start.index + 1} … ${index}, term ${term}, revision ${revision}`)
-      : bad(check, broken)
-  )
-  return { findings, revisions, history, floor: history.snapshot?.floor ?? 0 }
+  return nodes
 })
 
 /** Where the nodes are. What cannot be read is `verifyBucket`'s to tell. */
-export const readRegistrations = Effect.gen(function* () {
-  const found = yield* Effect.forEach(yield* listAll("nodes/"), (key) => small(key, decodeRegistration))
-  return found.filter((one) => typeof one !== "string")
-})
+export const readRegistrations = Effect.map(readNodes, (nodes) =>
+  [...nodes.values()].filter((one) => typeof one !== "string")
+)
 
-export const verifyBucket = Effect.gen(function* () {
-  const findings: Array<Finding> = []
-  const arbiter = yield* small(arbiterKey, decodeArbiter)
-  const members = yield* small(membersKey, decodeMembers)
-  findings.push(
-    typeof arbiter === "string"
-      ? bad("the arbiter can be read", `${arbiterKey}: ${arbiter}`)
-      : good("the arbiter can be read", `term ${arbiter.term}, ${arbiter.primary.nodeId}, mode ${arbiter.mode}`)
+const objectsFinding = ({ damaged, files, strange, vanished }: ObjectsRead): Finding => {
+  const total = files.length + damaged.length
+  const more = [
+    ...(vanished === 0 ? [] : [`${vanished} were deleted meanwhile`]),
+    ...(strange.length === 0 ? [] : [`${strange.length} not named as data files, first ${strange[0]}`])
+  ]
+  const [first] = damaged
+  return finding(
+    subject,
+    "every object is readable",
+    first && `${damaged.length} of ${total} are not, first ${first.problem}`,
+    [`${total} chunks and snapshots`, ...more].join("; ")
   )
-  let registered = 0
-  for (const key of yield* listAll("nodes/")) {
-    const found = yield* small(key, decodeRegistration)
-    if (typeof found === "string") {
-      if (found !== "missing") findings.push(bad("registrations can be read", `${key}: ${found}`))
-      continue
+}
+
+/** Objects and their headers, then the history in them, then the small objects (later ones may know more). */
+export const verifyBucket = (progress: Progress, passes: number, say: (line: string) => void) =>
+  Effect.gen(function* () {
+    const objects = yield* readObjects(progress, passes, say)
+    const { highest, leftOver, path, problem } = layout(objects.files)
+    const findings: Array<Finding> = [objectsFinding(objects)]
+    findings.push(
+      finding(subject, "headers fit their contents and each other", problem, `${objects.files.length} files`)
+    )
+    const tellsAll = path.kind === "path" && path.snapshot?.old !== true
+    const walked = yield* walk(tellsAll).pipe(
+      Effect.map((value) => ({ value, broken: undefined })),
+      Effect.catchTag("HistoryBroken", (error) => Effect.succeed({ value: undefined, broken: error.message }))
+    )
+    findings.push(
+      finding(
+        subject,
+        "a reader finds the history",
+        walked.broken,
+        walked.value?.history.snapshot?.key ?? "from index 1"
+      )
+    )
+    if (walked.value !== undefined) {
+      const { check, history } = walked.value
+      const end = history.last
+      const short =
+        check.index === end.index ? undefined : `the entries end at ${check.index}, the path at index ${end.index}`
+      const detail = `index ${(history.snapshot?.last.index ?? 0) + 1} … ${check.index}, term ${check.term}, revision ${check.revision}, floor ${check.floor}`
+      findings.push(
+        finding(subject, "it is contiguous, revisions dense, the floor never back", check.problem ?? short, detail)
+      )
+      findings.push(leftOverFinding(leftOver))
     }
-    registered++
-    if (typeof members !== "string" && !members.members.has(found.nodeId))
-      findings.push(bad("every node has a member id", `${found.nodeId} is not in ${membersKey}`))
-  }
-  findings.push(
-    typeof members === "string"
-      ? bad("members can be read", `${membersKey}: ${members}`)
-      : good("members can be read", `${members.members.size} member ids, ${registered} nodes registered`)
-  )
-  findings.push(yield* readObjects)
-  const read = yield* Effect.result(readHistory)
-  const nothing: BucketFacts = {
-    findings,
-    arbiter: typeof arbiter === "string" ? undefined : arbiter,
-    lastRevision: 0,
-    floor: 0,
-    revisions: new Revisions()
-  }
-  if (read._tag === "Failure") {
-    findings.push(bad("a reader finds the history", read.failure.message))
-    return nothing
-  }
-  const { floor, history, revisions } = read.success
-  findings.push(...read.success.findings)
-  if (floor > history.lastRevision)
-    findings.push(bad("the floor is not above the history", `floor ${floor}, revision ${history.lastRevision}`))
-  if (typeof arbiter !== "string") {
-    const ok = history.highestTerm <= arbiter.term
-    const detail = `highest term ${history.highestTerm}, arbiter ${arbiter.term}`
-    findings.push({ subject, check: "no entry is of a later term than the arbiter's", ok, detail })
-  }
-  return { ...nothing, lastRevision: history.lastRevision, floor, revisions }
-})
+    const registry: Registry = {
+      members: yield* small(membersKey, decodeMembers),
+      nodes: yield* readNodes,
+      lock: yield* small(lockKey, decodeLock),
+      arbiter: yield* small(arbiterKey, decodeArbiter)
+    }
+    const { arbiter } = registry
+    findings.push(...registryFindings(registry, highest.term > 0))
+    if (typeof arbiter === "object") {
+      const above = highest.term > arbiter.term ? `${highest.key} is of term ${highest.term}, ` : undefined
+      const detail = `highest ${highest.term}, arbiter ${arbiter.term}`
+      const wrong = above && `${above}the arbiter of ${arbiter.term}`
+      findings.push(finding(subject, "no header is of a later term than the arbiter's", wrong, detail))
+    }
+    return {
+      findings,
+      leftOver,
+      arbiter: typeof arbiter === "object" ? arbiter : undefined,
+      history: walked.value?.history,
+      lastRevision: walked.value?.check.revision ?? 0,
+      floor: walked.value?.check.floor ?? 0,
+      revisions: walked.value?.check.revisions ?? new Revisions()
+    } satisfies BucketFacts
+  })

@@ -2,12 +2,19 @@
 import { ChannelCredentials, Client, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js"
 import { Effect, Schema, type Scope } from "effect"
 import { HashKVRequest, HashKVResponse, StatusRequest, StatusResponse } from "../../core/wire/codec/maintenance.ts"
+import { readRangeResponse, writeRangeRequest } from "../../core/wire/codec/kv.ts"
 import { decodeWatchResponse, encodeWatchRequest } from "../../core/wire/codec/watch.ts"
-import { EventType } from "../../core/wire/messages.ts"
+import { EventType, type WatchResponse } from "../../core/wire/messages.ts"
+import { Reader, Writer } from "../../core/wire/protobuf.ts"
+import { Contents } from "../../core/verify/Replay.ts"
 import { Revisions } from "../../core/verify/Revisions.ts"
 
 const callTimeout = "15 seconds"
-const watchTimeout = "10 minutes"
+/** HashKV and pages of a big store take their time. */
+const longCallTimeout = "5 minutes"
+/** A watch that tells nothing for so long will not tell the rest. */
+const stallMillis = 60_000
+const pageKeys = 256
 
 export class NodeUnanswered extends Schema.TaggedError<NodeUnanswered>()("NodeUnanswered", {
   endpoint: Schema.String,
@@ -29,14 +36,31 @@ export interface NodeConnection {
   /** At the revision; 0: the newest. */
   readonly hashKv: (revision: number) => Effect.Effect<HashKVResponse, NodeUnanswered>
   /** Everything that a watch tells of [from, to], and what was wrong with the way it told it. */
-  readonly changes: (
-    from: number,
-    to: number
-  ) => Effect.Effect<{ readonly revisions: Revisions; readonly problem: string | undefined }, NodeUnanswered>
+  readonly changes: (from: number, to: number) => Effect.Effect<Told, NodeUnanswered>
+  /** What a serializable read of everything at the revision shows. */
+  readonly contents: (revision: number) => Effect.Effect<Contents, NodeUnanswered>
+}
+
+export interface Told {
+  readonly revisions: Revisions
+  readonly problem: string | undefined
 }
 
 const raw = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 const same = (bytes: Buffer): Buffer => bytes
+
+const all = Uint8Array.of(0)
+
+const everythingFrom = (startRevision: number) => ({
+  ...{ key: all, rangeEnd: all, startRevision, progressNotify: false, filters: [] },
+  ...{ prevKv: false, watchId: 0n, fragment: false }
+})
+
+const everythingAt = (revision: number) => ({
+  ...{ key: all, rangeEnd: all, limit: pageKeys, revision, sortOrder: 0, sortTarget: 0, serializable: true },
+  ...{ keysOnly: false, countOnly: false, minModRevision: 0, maxModRevision: 0 },
+  ...{ minCreateRevision: 0, maxCreateRevision: 0 }
+})
 
 export const connect = (
   endpoint: string,
@@ -58,7 +82,12 @@ export const connect = (
     )
     const failed = (reason: string): NodeUnanswered => new NodeUnanswered({ endpoint, reason })
 
-    const unary = <A>(path: string, request: Uint8Array, decode: (bytes: Uint8Array) => A) =>
+    const unary = <A>(
+      path: string,
+      request: Uint8Array,
+      decode: (bytes: Uint8Array) => A,
+      timeout: typeof callTimeout | typeof longCallTimeout = callTimeout
+    ) =>
       Effect.callback<A, NodeUnanswered>((resume) => {
         const done = (error: ServiceError | null, answer?: Buffer): void =>
           resume(
@@ -69,16 +98,28 @@ export const connect = (
         const call = client.makeUnaryRequest(path, raw, same, request, done)
         return Effect.sync(() => call.cancel())
       }).pipe(
-        Effect.timeout(callTimeout),
-        Effect.catchTag("TimeoutError", () => Effect.fail(failed(`no answer within ${callTimeout}`)))
+        Effect.timeout(timeout),
+        Effect.catchTag("TimeoutError", () => Effect.fail(failed(`no answer within ${timeout}`)))
       )
 
-    const changes = (from: number, to: number) =>
-      Effect.callback<{ readonly revisions: Revisions; readonly problem: string | undefined }, NodeUnanswered>(
-        (resume) => {
-          const revisions = new Revisions()
-          let problem: string | undefined
-          let before = from - 1
+    const changes = (from: number, to: number): Effect.Effect<Told, NodeUnanswered> =>
+      Effect.suspend(() => {
+        const revisions = new Revisions()
+        let problem: string | undefined
+        let before = from - 1
+        const take = ({ events }: WatchResponse): void => {
+          let previous = 0
+          for (const { kv, type } of events) {
+            if (kv.modRevision > to) continue
+            // All changes of a revision are in one response.
+            if (kv.modRevision !== previous && kv.modRevision <= before)
+              problem ??= `revision ${kv.modRevision} came after ${before}`
+            previous = kv.modRevision
+            before = Math.max(before, kv.modRevision)
+            revisions.add(kv.modRevision, { ...kv, deleted: type === EventType.Delete })
+          }
+        }
+        const told = Effect.callback<Told, NodeUnanswered>((resume) => {
           const call: ClientDuplexStream<Uint8Array, Buffer> = client.makeBidiStreamRequest(
             "/etcdserverpb.Watch/Watch",
             raw,
@@ -93,54 +134,58 @@ export const connect = (
                 response.cancelReason === "" ? `compacted at ${response.compactRevision}` : response.cancelReason
               return resume(Effect.fail(failed(`the watch was cancelled: ${why}`)))
             }
-            let previous = 0
-            for (const { kv, type } of response.events) {
-              if (kv.modRevision > to) continue
-              // All changes of a revision are in one response.
-              if (kv.modRevision !== previous && kv.modRevision <= before)
-                problem ??= `revision ${kv.modRevision} came after ${before}`
-              previous = kv.modRevision
-              before = Math.max(before, kv.modRevision)
-              revisions.add(kv.modRevision, {
-                key: kv.key,
-                deleted: type === EventType.Delete,
-                value: kv.value,
-                createRevision: kv.createRevision,
-                version: kv.version,
-                lease: kv.lease
-              })
-            }
+            take(response)
             if (before < to) return
             resume(Effect.succeed({ revisions, problem }))
             call.cancel()
           })
-          const all = Uint8Array.of(0)
-          const create = {
-            key: all,
-            rangeEnd: all,
-            startRevision: from,
-            progressNotify: false,
-            filters: [],
-            prevKv: false,
-            watchId: 0n,
-            fragment: false
-          }
-          call.write(encodeWatchRequest({ kind: "create", create }))
+          call.write(encodeWatchRequest({ kind: "create", create: everythingFrom(from) }))
           return Effect.sync(() => call.cancel())
+        })
+        const stalled = Effect.gen(function* () {
+          for (;;) {
+            const seen = before
+            yield* Effect.sleep(stallMillis)
+            if (before === seen)
+              return { revisions, problem: `nothing came for ${stallMillis / 1000} s after ${before}, up to ${to}` }
+          }
+        })
+        return Effect.raceFirst(told, stalled)
+      })
+
+    const contents = (revision: number) =>
+      Effect.gen(function* () {
+        const found = new Contents()
+        let key = Uint8Array.of(0)
+        for (;;) {
+          const writer = new Writer()
+          writeRangeRequest(writer, { ...everythingAt(revision), key })
+          const page = yield* unary(
+            "/etcdserverpb.KV/Range",
+            writer.finish(),
+            (bytes) => readRangeResponse(new Reader(bytes)),
+            longCallTimeout
+          )
+          for (const kv of page.kvs) found.add({ ...kv, deleted: false })
+          const last = page.kvs.at(-1)
+          if (!page.more || last === undefined) return found
+          key = new Uint8Array(last.key.length + 1)
+          key.set(last.key)
         }
-      ).pipe(
-        Effect.timeout(watchTimeout),
-        Effect.catchTag("TimeoutError", () => Effect.fail(failed(`the watch did not come to revision ${to}`)))
-      )
+      })
 
     return {
       status: unary("/etcdserverpb.Maintenance/Status", StatusRequest.encode({}), (bytes) =>
         StatusResponse.decode(bytes)
       ),
       hashKv: (revision) =>
-        unary("/etcdserverpb.Maintenance/HashKV", HashKVRequest.encode({ revision }), (bytes) =>
-          HashKVResponse.decode(bytes)
+        unary(
+          "/etcdserverpb.Maintenance/HashKV",
+          HashKVRequest.encode({ revision }),
+          (bytes) => HashKVResponse.decode(bytes),
+          longCallTimeout
         ),
-      changes
+      changes,
+      contents
     }
   })

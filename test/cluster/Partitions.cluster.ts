@@ -17,6 +17,8 @@ const scheduleMillis = Number(process.env["NETSY_CLUSTER_SCHEDULE_SECONDS"] ?? "
 const timeout = 300_000
 const ends: ReadonlyArray<End> = [1, 2, 3, "bucket"]
 
+const fair = { delayMillis: 0, jitterMillis: 0, loss: 0, reset: 0, garble: 0, seed: 1 }
+
 /** One random change of the network. */
 const change = async ({ random, say }: Run, network: Network): Promise<void> => {
   const pick = <A>(of: ReadonlyArray<A>): A => of[Math.floor(random() * of.length)]!
@@ -46,6 +48,7 @@ const change = async ({ random, say }: Run, network: Network): Promise<void> => 
       jitterMillis: Math.round(random() * 100),
       loss: random() * 0.1,
       reset: random() < 0.3 ? 0.005 : 0,
+      garble: random() < 0.3 ? 0.005 : 0,
       seed: Math.floor(random() * 1e9)
     }
     say(`before ${k}: ${JSON.stringify(weather)}`)
@@ -75,8 +78,7 @@ describe("random partitions", () => {
               await sleep(500 + random() * 4_000)
             }
             await network.heal()
-            for (const k of [1, 2, 3])
-              network.weather(k, { delayMillis: 0, jitterMillis: 0, loss: 0, reset: 0, seed: 1 })
+            for (const k of [1, 2, 3]) network.weather(k, fair)
             const healed = performance.now()
             await cluster.untilHealthy(120_000)
             await load.untilFlowing(performance.now())

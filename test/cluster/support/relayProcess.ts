@@ -13,6 +13,8 @@ export interface Weather {
   readonly loss: number
   /** Chance of a connection to be cut, by piece. */
   readonly reset: number
+  /** Chance of a piece to be damaged, which TLS must notice. */
+  readonly garble: number
   readonly seed: number
 }
 
@@ -20,21 +22,30 @@ export interface Weather {
 const resendMillis = 200
 const queuedBytesMax = 1 << 20
 
-let weather: Weather = { delayMillis: 0, jitterMillis: 0, loss: 0, reset: 0, seed: 1 }
+let weather: Weather = { delayMillis: 0, jitterMillis: 0, loss: 0, reset: 0, garble: 0, seed: 1 }
 let random = seededRandom(1)
 
 const pump = (from: Socket, to: Socket): void => {
+  /** In order: nothing overtakes what waits, however late a timer is. */
+  const waiting: Array<{ readonly at: number; readonly run: () => void }> = []
+  let timer: NodeJS.Timeout | undefined
   let last = 0
   let queued = 0
+  const due = (): void => {
+    timer = undefined
+    while (waiting.length > 0 && waiting[0]!.at <= performance.now()) waiting.shift()!.run()
+    if (waiting.length > 0) timer = setTimeout(due, waiting[0]!.at - performance.now())
+  }
   const later = (run: () => void): void => {
-    const now = performance.now()
     const lost = random() < weather.loss ? resendMillis : 0
-    last = Math.max(last, now + weather.delayMillis + random() * weather.jitterMillis + lost)
-    if (last <= now) run()
-    else setTimeout(run, last - now)
+    const delay = weather.delayMillis + random() * weather.jitterMillis + lost
+    last = Math.max(last, performance.now() + delay)
+    waiting.push({ at: last, run })
+    if (timer === undefined) due()
   }
   from.on("data", (piece) => {
     if (random() < weather.reset) return void from.resetAndDestroy()
+    if (random() < weather.garble) piece[Math.floor(random() * piece.length)]! ^= 1
     queued += piece.length
     if (queued > queuedBytesMax) from.pause()
     later(() => {

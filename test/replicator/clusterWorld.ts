@@ -299,9 +299,10 @@ export const startNode = (
       Layer.provideMerge(Layer.mergeAll(LogMemory.layer(lines), MetricsPrometheus.layer, SupervisorFatal.layer)),
       Layer.provideMerge(SettingsValue.layer(settings))
     )
-    const objects = ObjectStoreFaulty.layer((call) => world.decide(call, id)).pipe(
-      Layer.provide(ObjectStoreMemory.layer({ bucket: world.bucket }))
-    )
+    let dead = false
+    const objects = ObjectStoreFaulty.layer((call) =>
+      dead ? { kind: "hang", effect: false } : world.decide(call, id)
+    ).pipe(Layer.provide(ObjectStoreMemory.layer({ bucket: world.bucket })))
     const membership = Layer.effect(
       Membership,
       Effect.gen(function* () {
@@ -370,9 +371,11 @@ export const startNode = (
       ),
       kill: Effect.suspend(() => {
         node.alive = false
+        dead = true
         world.hub.kill(id)
         disk.crash()
-        return Scope.close(scope, Exit.void)
+        // What is left of it reaches nobody.
+        return Effect.asVoid(Effect.forkDetach(Scope.close(scope, Exit.void)))
       })
     }
     world.nodes.set(id, node)

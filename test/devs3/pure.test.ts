@@ -1,7 +1,7 @@
 /** The pure parts of dev-s3: XML, aws-chunked, checksums, key order and file names. */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { AwsChunkedDecoder, MalformedChunk } from "../../src/core/s3/awsChunked.ts"
+import { AwsChunkedDecoder, ChunkTooSmall, MalformedChunk } from "../../src/core/s3/awsChunked.ts"
 import { Crc64Nvme, crc32c } from "../../src/core/s3/checksum.ts"
 import { compareKeys, pageOfKeys } from "../../src/core/s3/keyOrder.ts"
 import { child, childText, MalformedXml, readXml, writeXml } from "../../src/core/s3/xml.ts"
@@ -78,6 +78,17 @@ describe("aws-chunked", () => {
       for (let size = 1; size <= body.length; size++) assert.strictEqual(decode(bytes(body), size).data, "hello world")
     }
     assert.strictEqual(decode(bytes(signed + trailer), 7).trailers.get("x-amz-checksum-crc32"), "DUoRhQ==")
+  })
+
+  it("refuses a chunk that is too small, unless it is the last", () => {
+    const read = (body: string, bytesMin: number): void => {
+      const decoder = new AwsChunkedDecoder(() => {}, bytesMin)
+      decoder.push(bytes(body))
+      decoder.end()
+    }
+    read(signed, 5)
+    read(`6\r\n world\r\n5\r\nhello\r\n0\r\n\r\n`, 6)
+    assert.throws(() => read(signed, 6), ChunkTooSmall, "a chunk of 5 bytes")
   })
 
   it("refuses a body that is cut anywhere before its last chunk, or is not chunked at all", () => {

@@ -5,8 +5,16 @@
 
 /** The body is not well-formed `aws-chunked`. */
 export class MalformedChunk extends Error {
-  override readonly name = "MalformedChunk"
+  override readonly name: string = "MalformedChunk"
 }
+
+/** A chunk other than the last is smaller than what the caller accepts. */
+export class ChunkTooSmall extends MalformedChunk {
+  override readonly name = "ChunkTooSmall"
+}
+
+/** What S3 asks of all chunks but the last. */
+export const chunkBytesMin = 8192
 
 const lineBytesMax = 4096
 const trailersMax = 16
@@ -19,10 +27,15 @@ export class AwsChunkedDecoder {
   #state: State = "size"
   #remaining = 0
   #line = ""
+  /** Of the chunk before. */
+  #size: number | undefined
   readonly #emit: (data: Uint8Array) => void
+  readonly #bytesMin: number
 
-  constructor(emit: (data: Uint8Array) => void) {
+  /** `bytesMin`: of every chunk but the last. */
+  constructor(emit: (data: Uint8Array) => void, bytesMin = 0) {
     this.#emit = emit
+    this.#bytesMin = bytesMin
   }
 
   get done(): boolean {
@@ -67,6 +80,9 @@ export class AwsChunkedDecoder {
       if (match === null) throw new MalformedChunk(`bad chunk size "${line.slice(0, 40)}"`)
       this.#remaining = Number.parseInt(match[1]!, 16)
       this.#state = this.#remaining === 0 ? "trailer" : "data"
+      if (this.#remaining > 0 && this.#size !== undefined && this.#size < this.#bytesMin)
+        throw new ChunkTooSmall(`a chunk of ${this.#size} bytes, which is less than ${this.#bytesMin}, is not the last`)
+      this.#size = this.#remaining
     } else if (line === "") {
       this.#state = "done"
     } else {

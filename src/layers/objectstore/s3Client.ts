@@ -30,6 +30,8 @@ const defaultRequestTimeoutMillis = 10_000
 const idleSocketMillis = 4000
 const socketsMax = 128
 const attemptsMax = 3
+/** Of streamed bodies: S3 refuses pieces below 8 KiB, except the last. */
+const streamBufferBytes = 64 * 1024
 
 /** `AWS_ROLE_ARN` without a web identity token: assume that role with the SDK's own credentials. */
 const assumedRole = async (environment: NodeJS.ProcessEnv): Promise<S3ClientConfig["credentials"] | undefined> => {
@@ -64,6 +66,7 @@ export const connect = async (overrides: S3Overrides, environment: NodeJS.Proces
     ...(credentials === undefined ? {} : { credentials }),
     // Its warnings would go to the console; what fails comes back as an error anyway.
     logger: silent,
+    requestStreamBufferSize: streamBufferBytes,
     forcePathStyle: overrides.pathStyle ?? environment["AWS_S3_USE_PATH_STYLE"] === "true",
     requestHandler: {
       connectionTimeout: connectTimeoutMillis,

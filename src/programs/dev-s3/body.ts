@@ -7,7 +7,7 @@ import { closeSync, openSync, rmSync, write } from "node:fs"
 import type { IncomingMessage } from "node:http"
 import { promisify } from "node:util"
 import { crc32 } from "node:zlib"
-import { AwsChunkedDecoder, MalformedChunk } from "../../core/s3/awsChunked.ts"
+import { AwsChunkedDecoder, chunkBytesMin, ChunkTooSmall, MalformedChunk } from "../../core/s3/awsChunked.ts"
 import { Crc64Nvme, crc32c } from "../../core/s3/checksum.ts"
 import { errors, S3Error } from "./errors.ts"
 import type { Content } from "./storage.ts"
@@ -153,7 +153,7 @@ export const readBody = async (request: IncomingMessage, temporaryFile: () => st
     for (const checksum of checksums.values()) checksum.update(piece)
     waiting = sink.write(piece) ?? waiting
   }
-  const decoder = chunked ? new AwsChunkedDecoder(take) : undefined
+  const decoder = chunked ? new AwsChunkedDecoder(take, chunkBytesMin) : undefined
   try {
     await pieces(request, async (piece) => {
       waiting = undefined
@@ -193,6 +193,7 @@ export const readBody = async (request: IncomingMessage, temporaryFile: () => st
     }
   } catch (error) {
     sink.discard()
+    if (error instanceof ChunkTooSmall) throw new S3Error(400, "InvalidChunkSizeError", error.message)
     if (error instanceof MalformedChunk) throw new S3Error(400, "IncompleteBody", error.message)
     throw error
   }

@@ -22,6 +22,8 @@ import {
 } from "./datafile/load.ts"
 
 const downloads = { concurrency: 32 } as const
+/** Beside a node's other work. */
+const gentle = { concurrency: 2 } as const
 /** Readings of unchanged lists after which a broken path is an error. */
 const readingsMax = 3
 const rereadAfterMillis = 100
@@ -66,9 +68,9 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       return { chunks, snapshots }
     })
 
-    const loadAll = (lists: Lists, bodies: Bodies) =>
+    const loadAll = (lists: Lists, bodies: Bodies, speed: typeof downloads | typeof gentle) =>
       Effect.gen(function* () {
-        const snapshots = yield* Effect.forEach(lists.snapshots, (o) => loadSnapshot(store, knowledge, o), downloads)
+        const snapshots = yield* Effect.forEach(lists.snapshots, (o) => loadSnapshot(store, knowledge, o), speed)
         const top = snapshots.reduce((a, b) => (isAbove(b, a) ? b : a), { lastIndex: 0, lastTerm: 0 })
         // A chunk that ends at or below the highest snapshot matters only if its term is higher: the header tells.
         const needed = yield* Effect.filter(
@@ -77,11 +79,11 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
             indexOfKey(o.key)! > top.lastIndex
               ? Effect.succeed(true)
               : Effect.map(loadHeader(store, knowledge, bodies, o), (h) => h.term > top.lastTerm),
-          downloads
+          speed
         )
         const load = (objects: ReadonlyArray<ObjectInfo>) =>
           Effect.map(
-            Effect.forEach(objects, (o) => loadChunk(store, knowledge, bodies, o), downloads),
+            Effect.forEach(objects, (o) => loadChunk(store, knowledge, bodies, o), speed),
             (f) => f.flat()
           )
         let chunks = yield* load(needed)
@@ -142,7 +144,7 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
         unchanged = now === before ? unchanged + 1 : 1
         before = now
         // An object that vanished since it was listed: the lists have changed.
-        const result = yield* loadAll(lists, new Bodies()).pipe(
+        const result = yield* loadAll(lists, new Bodies(), downloads).pipe(
           Effect.catchTag("NotFound", (gone) => Effect.succeed(gone)),
           Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
         )
@@ -160,6 +162,14 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
         yield* Effect.sleep(rereadAfterMillis)
       }
     })
+
+    const warm = Effect.gen(function* () {
+      yield* loadAll(yield* listBoth, Bodies.none, gentle)
+    }).pipe(
+      // Gone since it was listed: there is nothing to learn.
+      Effect.catchTag("NotFound", () => Effect.void),
+      Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
+    )
 
     const pathRecords = <A>(stream: Stream.Stream<A, LoadError>): Stream.Stream<A, HistoryError> =>
       stream.pipe(
@@ -233,7 +243,7 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       return headers.reduce((highest, header) => Math.max(highest, header.term), 0)
     })
 
-    return History.of({ read, highestTerm })
+    return History.of({ read, warm, highestTerm })
   })
 )
 

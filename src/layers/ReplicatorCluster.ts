@@ -30,6 +30,7 @@ import { monotonicMillis, requestTimeoutMillis } from "./replicator/parts.ts"
 import { makePrimary, type Primary } from "./replicator/primary.ts"
 import { RemoteReads } from "./replicator/remoteReads.ts"
 import { makeReplica, type Replica } from "./replicator/replica.ts"
+import { makeWarm } from "./replicator/warm.ts"
 
 const tickMillis = 100
 const followAgainMinMillis = 20
@@ -244,7 +245,8 @@ export const layer: Layer.Layer<
             continue
           }
           if (sameNode(arbiter.primary, membership.self())) {
-            if (arbiter.resigned || stopping || arbiter.term <= log.reigned || arbiter.term < log.fenced) {
+            const begunBefore = Math.max(log.reigned, membership.termAtStart())
+            if (arbiter.resigned || stopping || arbiter.term <= begunBefore || arbiter.term < log.fenced) {
               // A restart never resumes a term: the Elector finds that out and starts the next one.
               status.setWaiting({
                 what: `the Elector, to choose a Primary for a term above ${arbiter.term}`,
@@ -352,6 +354,16 @@ export const layer: Layer.Layer<
         reports.provideLog(report(machine))
         yield* supervisor.spawn("reads", ticks)
         yield* supervisor.spawn("roles", roles(machine, isUsable))
+        const follower = replica
+        yield* supervisor.spawn(
+          "history-warm-up",
+          makeWarm({
+            ...common,
+            nowMillis,
+            storedIndex: () => log.storedIndex,
+            rests: () => role() === "replica" && follower.caughtUp() && !stopping
+          })
+        )
         yield* Effect.addFinalizer(() => stop)
         // Whoever waits for the start is not told otherwise that a task of it has ended.
         yield* Effect.raceFirst(Deferred.await(usable), supervisor.ended)

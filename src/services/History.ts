@@ -60,6 +60,8 @@ export class History extends Context.Service<
   History,
   {
     readonly read: Effect.Effect<BucketHistory, HistoryError>
+    /** Learns, without haste, what a later `read` would have to fetch object by object. */
+    readonly warm: Effect.Effect<void, HistoryError>
     /** Highest term in any header, on the path or not; 0 for an empty bucket. */
     readonly highestTerm: Effect.Effect<number, HistoryError>
   }

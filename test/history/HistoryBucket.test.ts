@@ -120,6 +120,26 @@ describe("the history of a bucket", () => {
     })
   )
 
+  it.effect("that was warmed up is found without fetching an object again, chunks behind a snapshot included", () =>
+    Effect.gen(function* () {
+      const bucket = new MemoryBucket()
+      storeChunk(bucket, puts(1, 2, 1), { term: 1 })
+      storeSnapshot(bucket, [record({ revision: 2 })], { term: 1, lastIndex: 2, lastTerm: 1, revision: 2 })
+      storeChunk(bucket, puts(3, 4, 1), { term: 1, prevTerm: 1 })
+      const reads = newReads()
+      const fetched = () => reads.gets.length + reads.ranges.length + reads.streams.length
+      yield* Effect.gen(function* () {
+        const history = yield* History
+        yield* history.warm
+        const before = fetched()
+        assert.strictEqual(before, 3)
+        const found = yield* history.read
+        assert.deepStrictEqual(found.last, { index: 4, term: 1 })
+        assert.strictEqual(fetched(), before)
+      }).pipe(Effect.provide(historyOf(bucket, reads)))
+    })
+  )
+
   it.effect("with a hole where something was stored is an error that names the index", () =>
     Effect.gen(function* () {
       const bucket = new MemoryBucket()

@@ -48,11 +48,19 @@ export class Knowledge {
 
 /** Bodies of small chunks, so that a cold start fetches each of them once. */
 export class Bodies {
+  /** Keeps nothing. */
+  static readonly none = new Bodies(0)
+
   private readonly byKey = new Map<string, Uint8Array>()
+  private readonly bytesMax: number
   private bytes = 0
 
+  constructor(bytesMax = keptBytesMax) {
+    this.bytesMax = bytesMax
+  }
+
   keep(key: string, body: Uint8Array): void {
-    if (this.byKey.has(key) || this.bytes + body.length > keptBytesMax) return
+    if (this.byKey.has(key) || this.bytes + body.length > this.bytesMax) return
     this.bytes += body.length
     this.byKey.set(key, body)
   }

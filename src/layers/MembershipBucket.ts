@@ -4,7 +4,7 @@
  * what unmasks a disk that was put back to an older state, and its deletion declares a node dead.
  */
 import { Clock, Effect, Layer, Random } from "effect"
-import type { NodeName } from "../core/election/arbiter.ts"
+import { arbiterKey, decodeArbiter, type NodeName } from "../core/election/arbiter.ts"
 import {
   decodeMembers,
   decodeRegistration,
@@ -128,10 +128,22 @@ export const layer: Layer.Layer<
       }
     })
 
+    const readTerm = Effect.gen(function* () {
+      const body = yield* bodyOf(arbiterKey)
+      const arbiter = body === undefined ? undefined : decodeArbiter(body)
+      // What cannot be read is the Elector's to complain about.
+      return arbiter === undefined || typeof arbiter === "string" ? 0 : arbiter.term
+    })
+
+    let termAtStart = 0
     const registered = Effect.gen(function* () {
       while (
         !(yield* register.pipe(
-          Effect.as(true),
+          Effect.andThen(readTerm),
+          Effect.map((term) => {
+            termAtStart = term
+            return true
+          }),
           Effect.catchTag("Unavailable", (error) => {
             status.setWaiting({ what: `the bucket: ${error.message}`, until: undefined })
             return Effect.as(Effect.sleep(retryMillis), false)
@@ -201,6 +213,7 @@ export const layer: Layer.Layer<
 
     return Membership.of({
       self: () => self,
+      termAtStart: () => termAtStart,
       members: (): ReadonlyArray<Member> =>
         view
           .current()

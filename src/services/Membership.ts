@@ -26,6 +26,11 @@ export class Membership extends Context.Service<
   {
     /** This node as (node id, incarnation); settled when the layer is built. */
     readonly self: () => NodeName
+    /**
+     * The term that the arbiter showed when this process registered, 0 without one. Whoever was named in it was another
+     * process: a disk that was put back to a state of that very life forgets what it has promised (design 6.2).
+     */
+    readonly termAtStart: () => number
     /** For MemberList, from `ClusterView`; ascending by member id. */
     readonly members: () => ReadonlyArray<Member>
     /** Elector only: lists `nodes/`, gives every registered node a member id in `members.json`, returns all of them. */

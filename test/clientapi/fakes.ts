@@ -243,6 +243,7 @@ const membership = Layer.succeed(
     allocate: () => Effect.succeed(5n),
     deregister: () => Effect.void,
     registerAgain: Effect.void,
+    termAtStart: () => 0,
     lookUp: () => Effect.succeed(undefined),
     members: () => [
       {

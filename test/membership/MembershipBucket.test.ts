@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { arbiterKey, encodeArbiter, nextTerm } from "../../src/core/election/arbiter.ts"
 import { ClusterView } from "../../src/services/ClusterView.ts"
 import { Membership } from "../../src/services/Membership.ts"
 import { NodeStatus } from "../../src/services/NodeStatus.ts"
@@ -60,6 +61,20 @@ describe("a registration", () => {
       const found = yield* Fiber.join(building)
       assert.include(world.json("nodes/a.json"), { incarnation: found.incarnation, starts: 1 })
       assert.notOk(world.lines.some((line) => line.event === "older_disk_found"))
+    })
+  })
+
+  it.effect("remembers the term that the arbiter showed then: whoever was named in it was another process", () => {
+    const world = new World()
+    return Effect.gen(function* () {
+      const settings = world.settings("a")
+      const termAtStart = Membership.use((membership) => Effect.sync(membership.termAtStart))
+      const disk = new MemoryDisk()
+      assert.strictEqual(yield* world.once(settings, disk, termAtStart), 0)
+      const { nodeId, incarnation } = yield* world.once(settings, disk, self)
+      const first = nextTerm(undefined, { nodeId, incarnation }, { highestTerm: 5, leaseMillis: 1_000 })
+      world.put(arbiterKey, Buffer.from(encodeArbiter(first)).toString())
+      assert.strictEqual(yield* world.once(settings, disk, termAtStart), 6)
     })
   })
 

@@ -118,6 +118,7 @@ interface Slot {
   readonly wallOffset: number
   disk: MemoryDisk
   olderDisk: ReturnType<MemoryDisk["snapshot"]>
+  olderDiskOf: Process | undefined
   running: Process | undefined
   startAt: number
 }
@@ -232,6 +233,7 @@ export class Walk {
         wallOffset: i === 0 ? 0 : this.pick([0, 20_000, -20_000]),
         disk: new MemoryDisk(),
         olderDisk: undefined,
+        olderDiskOf: undefined,
         running: undefined,
         startAt: this.below(200)
       })
@@ -380,7 +382,8 @@ export class Walk {
 
   /** A process that ended by itself; only being deposed is a reason for that. */
   #ended(slot: Slot, process: Process, reason: string): void {
-    const byRecovery = reason.includes("gave up what followed index")
+    // It goes on as another incarnation.
+    const byRecovery = reason.includes("gave up what followed index") || reason.includes("put back to an older state")
     if (!reason.includes("deposed in term") && !byRecovery) this.history.violation(`${process.name} ended: ${reason}`)
     this.#count("ended by itself")
     this.#stop(slot, process)
@@ -656,6 +659,11 @@ export class Walk {
     })
   }
 
+  /** A voter's disk of the same life is told from a restart by nobody but the Primary that it followed (docs/cluster.md). */
+  #mayPutBack(slot: Slot): boolean {
+    return slot.olderDisk !== undefined && (!this.#cluster || slot.olderDiskOf !== slot.running)
+  }
+
   #disturb(): void {
     if (this.#cluster && this.chance(0.35)) return this.#cut()
     const slot = this.pick(this.#slots)
@@ -665,9 +673,11 @@ export class Walk {
     const what = this.below(100)
     if (what < 15) this.#kill(slot, "keep")
     else if (what < 25) this.#kill(slot, "lose")
-    else if (what < 35) this.#kill(slot, slot.olderDisk === undefined ? "keep" : "older")
-    else if (what < 50) slot.olderDisk = slot.disk.snapshot()
-    else if (what < 65) {
+    else if (what < 35) this.#kill(slot, this.#mayPutBack(slot) ? "older" : "keep")
+    else if (what < 50) {
+      slot.olderDisk = slot.disk.snapshot()
+      slot.olderDiskOf = process
+    } else if (what < 65) {
       this.#outage = { until: this.time.now + this.below(this.chance(0.2) ? 12_000 : 2_000), hang: this.chance(0.4) }
       this.#count("outages")
     } else if (process === undefined || !process.life.running) return

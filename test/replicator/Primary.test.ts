@@ -608,6 +608,21 @@ describe("streams of replicas", () => {
     })
   )
 
+  it.effect("are refused to a node whose log ends below what it has sent a receipt for: its disk is an older one", () =>
+    Effect.gen(function* () {
+      const { b, node, world } = yield* inQuorum()
+      world.written(node)
+      yield* pass(heartbeatMillis)
+      b.follow(node.info, { index: b.match - 1, term: 1 })
+      yield* pass(200)
+      const { length } = b.received
+      yield* pass(3 * heartbeatMillis)
+      assert.strictEqual(b.received.length, length, "nothing more is sent to it")
+      assert.ok(node.lines.some((line) => line.event === "follower_lost_entries"))
+      sound(world)
+    })
+  )
+
   it.effect("of the same node replace each other", () =>
     Effect.gen(function* () {
       const { b, node, world } = yield* inQuorum()

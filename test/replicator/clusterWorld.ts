@@ -201,6 +201,7 @@ export class World {
   tell(...nodeIds: ReadonlyArray<string>): void {
     const state = this.state()
     for (const node of this.nodes.values()) {
+      if (this.hub.decide("elector", node.nodeId, "request", "") === "cut") continue
       if (node.alive && (nodeIds.length === 0 || nodeIds.includes(node.nodeId))) node.view.offer(state)
     }
   }
@@ -233,6 +234,11 @@ export class World {
   cut(...pairs: ReadonlyArray<string>): void {
     const cut = new Set(pairs.flatMap((pair) => [pair, [...pair].toReversed().join("")]))
     this.hub.decide = (from, to) => (cut.has(from + to) ? "cut" : "deliver")
+  }
+
+  /** Nothing passes between it and anybody else. */
+  isolate(id: string): void {
+    this.hub.decide = (from, to) => ((from === id) !== (to === id) ? "cut" : "deliver")
   }
 
   node(nodeId: string): Node {
@@ -319,7 +325,8 @@ export const startNode = (
           allocate: () => unused,
           deregister: () => unused,
           lookUp: () => unused,
-          registerAgain: unused
+          registerAgain: unused,
+          termAtStart: () => 0
         })
       })
     )

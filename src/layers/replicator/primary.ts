@@ -15,6 +15,7 @@ import type { NextPosition, TakenOver, Waiter } from "../../services/Replicator.
 import type { HistoryError } from "../../services/History.ts"
 import { Follower, type FollowersParts, makeEncoded } from "./Follower.ts"
 import { makeModes } from "./modes.ts"
+import { dataLoss } from "./replica.ts"
 import { monotonicMillis, type PrimaryParts, timestampOf } from "./parts.ts"
 import type { SetAside } from "./setAside.ts"
 import { makeTakeover } from "./takeover.ts"
@@ -144,6 +145,16 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
       }
       if (isDiskBusy()) {
         out.close({ code: 8, reason: "the disk is busy with what others lack" })
+        return undefined
+      }
+      const held = term.receipts.match(message.name)
+      if (held !== undefined && message.last.index < held) {
+        // It counts for what it does not have any more; what else it has promised and forgotten nobody can know.
+        term.followers.get(from)?.close()
+        term.followers.delete(from)
+        term.receipts.left(message.name)
+        journal.error("follower_lost_entries", { node_id: from, receipt: held, last_index: message.last.index })
+        out.close({ code: dataLoss, reason: `the log ends at index ${message.last.index}, but a receipt said ${held}` })
         return undefined
       }
       if (message.fenced > term.number) refused(term, message.fenced)

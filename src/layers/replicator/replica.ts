@@ -17,7 +17,7 @@ import { FollowStream } from "./FollowStream.ts"
 import { fromBucket } from "./fromBucket.ts"
 import { Lag } from "./Lag.ts"
 import type { NodeLog } from "./NodeLog.ts"
-import { type Conflict, type SetAside, setAside } from "./setAside.ts"
+import { type Conflict, SetAside, setAside } from "./setAside.ts"
 import { type Agreement, makeTaking } from "./taking.ts"
 
 export { SetAside } from "./setAside.ts"
@@ -68,6 +68,8 @@ export interface Replica {
   readonly leave: (limitMillis: number) => Effect.Effect<void>
 }
 
+/** gRPC's DataLoss: the Primary has receipts for more than this disk holds. */
+export const dataLoss = 15
 /** So many heartbeats without a word from the Primary, and it is suspected. */
 const silentHeartbeats = 3
 const reopenMinMillis = 50
@@ -82,6 +84,8 @@ type SessionEnd =
   | "deposed by view"
   | TooFarBehind
   | { readonly kind: "conflict"; readonly term: number; readonly conflict: Conflict }
+  /** The Primary knows of more on this disk than there is. */
+  | { readonly kind: "older disk"; readonly reason: string }
 
 export const makeReplica = (parts: ReplicaParts): Replica => {
   const { clock, journal, log, machine, peers, self, status, view } = parts
@@ -217,7 +221,10 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
         () =>
           Effect.map(Effect.raceFirst(work(s), watch(s)), (end) => {
             if (end === "closed" || end === "silent") broken(primary, s, end)
-            return { end, heard } as const
+            const { error } = s
+            return end === "closed" && error?._tag === "PeerRefused" && error.code === dataLoss
+              ? ({ end: { kind: "older disk", reason: error.reason }, heard } as const)
+              : ({ end, heard } as const)
           }),
         () => closed
       )
@@ -281,6 +288,8 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
           if (typeof end === "string") {
             reopen = heard ? reopenMinMillis : Math.min(reopen * 2, reopenMaxMillis)
             yield* pause(reopen)
+          } else if (end.kind === "older disk") {
+            return yield* asAnotherNode(end.reason)
           } else if (end.kind === "conflict") {
             yield* judge(end.term, end.conflict)
             yield* pause(retryMillis)
@@ -299,6 +308,17 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
           status.setTrouble("follow", undefined)
         })
       )
+    })
+
+  /** Receipts and promises that this disk has forgotten are another node's from now on (design 6.2). */
+  const asAnotherNode = (reason: string) =>
+    Effect.gen(function* () {
+      const incarnation = yield* parts.local.newIncarnation
+      journal.error("older_disk_found", { incarnation: self.incarnation, new_incarnation: incarnation, reason })
+      return yield* new SetAside({
+        index: log.last.index,
+        reason: `the disk was put back to an older state: ${reason}`
+      })
     })
 
   const leave: Replica["leave"] = (limitMillis) =>

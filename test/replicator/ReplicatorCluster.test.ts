@@ -237,7 +237,24 @@ const schedule = (seed: number) =>
         const node = world.node(any())
         if (!node.alive) yield* startNode(world, node.nodeId, { disk: node.disk })
       }
-      if (what === 13) world.cut(`${any()}${any()}`)
+      if (what === 13) {
+        const primary = active(world)
+        if (primary === undefined || roll(4) === 0) world.cut(`${any()}${any()}`)
+        else {
+          // It goes on as if nothing had happened while the others choose another one.
+          world.isolate(primary.nodeId)
+          if (!isEtcdError(primary.replicator.next())) world.write(primary)
+          yield* elect(world, ids)
+          for (let i = 0; i < 10; i++) {
+            yield* pass(100, world)
+            for (const node of world.nodes.values()) {
+              if (!isActive(node)) continue
+              world.write(node)
+              world.read(node)
+            }
+          }
+        }
+      }
       if (what === 14) world.hub.decide = () => (roll(3) === 0 ? { delayMillis: roll(700) } : "deliver")
       if (what === 15) {
         const fault = roll(3)
@@ -267,7 +284,10 @@ const schedule = (seed: number) =>
       if (!node.alive) yield* startNode(world, id, { disk: node.disk })
     }
     yield* pass(2_000, world)
-    for (let i = 0; i < 10 && active(world) === undefined; i++) {
+    // A node that has promised a term above the arbiter's follows nobody before there is a new one (design 6.4).
+    const fencedHigher = (): boolean =>
+      [...world.nodes.values()].some((node) => node.reports.current().fenced > world.arbiter!.term)
+    for (let i = 0; i < 10 && (active(world) === undefined || fencedHigher()); i++) {
       yield* elect(world, ids)
       yield* pass(3_000, world)
     }

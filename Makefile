@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-stores test-cluster soak fuzz bench bench-join
+.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-stores test-cluster soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -95,6 +95,14 @@ soak: ## Half an hour of random kills, stops, joins, leases, compaction, then ne
 	@scripts/dev/check-packages.sh
 	@NETSY_CLUSTER_FILES='*.soak.ts' NETSY_SOAK_SECONDS=$(or $(SECONDS),1800) $(VITEST) --config test/cluster/vitest.config.ts $(ARGS)
 	@echo "Again: make soak SECONDS=$(or $(SECONDS),1800) NETSY_SEED=$(or $(NETSY_SEED),1)"
+
+sim: ## Three nodes in one process and virtual time, with faults of bucket, network and disks: make sim SEED=7; without a seed three of them
+	@$(if $(SEED),NETSY_SEED=$(SEED)) $(VITEST) test/node/ClusterWalk.test.ts $(ARGS)
+	@echo "Again: make sim$(if $(SEED), SEED=$(SEED))"
+
+sim-many: ## The same with new seeds for so long: make sim-many SECONDS=600 SEED=1; a failure names its seed
+	@$(if $(SEED),NETSY_SEED=$(SEED)) NETSY_SIM_SECONDS=$(or $(SECONDS),600) $(VITEST) test/node/ClusterWalk.test.ts $(ARGS)
+	@echo "Again: make sim-many SECONDS=$(or $(SECONDS),600)$(if $(SEED), SEED=$(SEED))"
 
 fuzz: ## Random input for every decoder, and the random walk of whole nodes: make fuzz SECONDS=60 NETSY_SEED=1
 	@NETSY_FUZZ_SECONDS=$(or $(SECONDS),60) NETSY_WALK_SECONDS=$(or $(SECONDS),60) $(VITEST) test/fuzz test/node/Walk.test.ts $(ARGS)

@@ -179,7 +179,7 @@ export const intended: ReadonlyArray<Intended> = [
   },
   {
     id: "2.9 malformed",
-    since: "Netsy",
+    since: "Netsy 0.1",
     says: "bytes that are no message are refused as InvalidArgument with the place; gRPC for Go says Internal",
     answer: ({ operation }, etcd, ours) =>
       operation.kind === "raw" &&
@@ -191,7 +191,7 @@ export const intended: ReadonlyArray<Intended> = [
   },
   {
     id: "2.11 unknown method",
-    since: "Netsy",
+    since: "Netsy 0.1",
     says: "a method that does not exist is Unimplemented as with gRPC for Go, with the words of gRPC for Node",
     answer: ({ operation }, etcd) =>
       operation.kind === "raw" && etcd.code === 12
@@ -248,7 +248,7 @@ export const intended: ReadonlyArray<Intended> = [
   },
   {
     id: "2.10 previous values",
-    since: "Netsy",
+    since: "Netsy 0.1",
     says: "a put in a transaction that asks for the previous value needs the right to read it, as a plain put does",
     answer: (given, etcd, ours) =>
       given.context.auth && call(given, "KV.Txn") && etcd.code === 0 && ours.code === 7 && asksPrevious(given.request)
@@ -257,7 +257,7 @@ export const intended: ReadonlyArray<Intended> = [
   },
   {
     id: "2.10 endless watch",
-    since: "Netsy",
+    since: "Netsy 0.1",
     says: "a watch without an upper end needs the right on all of it; etcd 3.4 asks for that on its first key",
     watch: ({ context, request }, { created }) => {
       if (!context.auth || request["range_end"] !== "\0" || created === undefined) return undefined

@@ -26,6 +26,7 @@ export class WatchCache {
   readonly #name: string
   #stream: WatchStream | undefined
   #createdId: bigint | undefined
+  #cancelled = false
 
   constructor(name: string, storage: Storage, connection: Connection, figures: Figures, history: History) {
     this.#name = `watch of ${storage.kind} by ${name}`
@@ -56,6 +57,7 @@ export class WatchCache {
     const revision = response.header?.revision ?? 0
     if (response.created) this.#createdId = response.watchId
     if (response.canceled) {
+      this.#cancelled = true
       return this.#history.violation(
         `${this.#name} was cancelled at ${this.revision}: ${response.cancelReason}, compacted ${response.compactRevision}`
       )
@@ -93,12 +95,12 @@ export class WatchCache {
     this.revision = Math.max(this.revision, revision)
   }
 
-  /** Waits until everything up to `revision` has come, asking for progress; false: given up. */
+  /** Waits until everything up to `revision` has come, asking for progress; false: given up, or nothing comes any more. */
   async reach(revision: number, withProgress: boolean, limitMillis = giveUpMillis): Promise<boolean> {
     const until = performance.now() + limitMillis
     for (let next = 0; this.revision < revision; await sleep(2)) {
       const now = performance.now()
-      if (now > until) return false
+      if (now > until || this.#cancelled) return false
       if (withProgress && now >= next) {
         this.#stream!.requestProgress()
         next = now + progressPeriodMillis

@@ -98,7 +98,17 @@ describe("NodeStatusMemory", () => {
         lines.map(({ level, event }) => [level, event]),
         [["ERROR", "state_transition_refused"]]
       )
-      for (const next of ["starting", "active", "draining", "active", "draining", "replica", "starting", "active", "replica"] as const) {
+      for (const next of [
+        "starting",
+        "active",
+        "draining",
+        "active",
+        "draining",
+        "replica",
+        "starting",
+        "active",
+        "replica"
+      ] as const) {
         status.setPrimary(next)
         assert.strictEqual(status.primary(), next)
       }

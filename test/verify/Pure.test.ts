@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { exitCode, type Finding, findingsJson, findingsTable } from "../../src/core/verify/findings.ts"
 import { HistoryCheck } from "../../src/core/verify/HistoryCheck.ts"
 import { LastVersions } from "../../src/core/verify/LastVersions.ts"
+import { Contents } from "../../src/core/verify/Replay.ts"
 import { leftOverFinding, type Registry, registryFindings } from "../../src/core/verify/registry.ts"
 import { changeDigest, type KeyChange, Revisions } from "../../src/core/verify/Revisions.ts"
 import type { Arbiter } from "../../src/core/election/arbiter.ts"
@@ -82,6 +83,30 @@ describe("the current versions of keys", () => {
       const last = model.get(key)!
       const expected = !deleted && last.revision === revision && last.sub === sub
       assert.strictEqual(versions.isCurrent({ key: utf8(key), revision, sub, deleted }), expected, key)
+    }
+  })
+})
+
+describe("the contents of a store", () => {
+  it("are equal in any order of the keys, and differ with any key, value or revision", () => {
+    const random = seeded(3)
+    const digest = (changes: ReadonlyArray<KeyChange & { readonly modRevision: number }>): string => {
+      const contents = new Contents()
+      for (const change of changes) contents.add(change)
+      assert.strictEqual(contents.keys, changes.length)
+      return contents.digest
+    }
+    for (let round = 0; round < 50; round++) {
+      const all = Array.from({ length: 1 + random(60) }, (_, i) => ({
+        ...put(`k${i}`, `v${random(1000)}`),
+        modRevision: 2 + random(1 << 30)
+      }))
+      const shuffled = all.map((one) => ({ one, at: random(1 << 30) })).sort((a, b) => a.at - b.at)
+      const whole = digest(all)
+      assert.strictEqual(digest(shuffled.map(({ one }) => one)), whole)
+      const [first, ...rest] = all
+      assert.notStrictEqual(digest([{ ...first!, modRevision: first!.modRevision + 1 }, ...rest]), whole)
+      assert.notStrictEqual(digest([{ ...first!, value: utf8("other") }, ...rest]), whole)
     }
   })
 })

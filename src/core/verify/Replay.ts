@@ -16,6 +16,9 @@ const bucketName = new TextEncoder().encode("key")
 export const isChange = (record: LogRecord, revision: number): boolean =>
   record.op === undefined && record.revision <= revision && !isInternal(record)
 
+/** Two numbers below it have an exact sum. */
+const modulus = 2 ** 52
+
 /** The same keys with the same values give the same sum, in any order. */
 export class Contents {
   keys = 0
@@ -23,7 +26,7 @@ export class Contents {
 
   add(change: KeyChange & { readonly modRevision: number }): void {
     this.keys++
-    this.#sum = (this.#sum + changeDigest(change) * 2 ** 20 + (change.modRevision % 2 ** 20)) % Number.MAX_SAFE_INTEGER
+    this.#sum = (this.#sum + changeDigest(change) * 2 ** 20 + (change.modRevision % 2 ** 20)) % modulus
   }
 
   get digest(): string {

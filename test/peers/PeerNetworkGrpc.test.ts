@@ -1,5 +1,5 @@
 /** The network over sockets, in plain text and with TLS. */
-import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2"
+import { constants, type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { Code } from "../../src/core/wire/errors.ts"
@@ -224,6 +224,19 @@ describe("the peer port", () => {
       assert.strictEqual(yield* status(Uint8Array.of(0, 255, 0, 0, 0)), String(Code.ResourceExhausted))
       assert.strictEqual(yield* status(Uint8Array.of(0, 0, 0)), String(Code.InvalidArgument))
       assert.strictEqual(calls, 0)
+    })
+  )
+
+  it.live("asks who gets something over HTTP/2 that is no call to come over HTTP/1", () =>
+    Effect.gen(function* () {
+      const b = yield* plain.node("node-2")
+      const session = yield* open(`http://${b.at.address}`)
+      const code = yield* Effect.callback<number>((resume) => {
+        const stream = session.request({ ":method": "GET", ":path": "/health/leadership" })
+        stream.on("error", () => {})
+        stream.on("close", () => resume(Effect.succeed(stream.rstCode)))
+      })
+      assert.strictEqual(code, constants.NGHTTP2_HTTP_1_1_REQUIRED)
     })
   )
 

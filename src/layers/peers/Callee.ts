@@ -114,6 +114,8 @@ export class Callee {
       // What else it sends is of no use any more.
       stream.resume()
     }
+    // What is not gRPC is answered over HTTP/1 alone; a client that has chosen HTTP/2 in TLS asks there again.
+    if (headers[":method"] === "GET") return stream.close(constants.NGHTTP2_HTTP_1_1_REQUIRED)
     if (headers["content-type"]?.startsWith("application/grpc") !== true) {
       return stream.respond({ ":status": 404 }, withoutBody)
     }

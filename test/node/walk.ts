@@ -646,13 +646,16 @@ export class Walk {
 
   // The walk
 
-  /** One direction or both between two nodes, noticed at once or by silence. */
+  /** One direction or both between two nodes, or one node from all others; noticed at once or by silence. */
   #cut(): void {
     const from = this.pick(this.#slots).nodeId
-    const to = this.pick(this.#slots.filter((s) => s.nodeId !== from)).nodeId
+    const others = this.#slots.map((s) => s.nodeId).filter((nodeId) => nodeId !== from)
+    const isolated = this.chance(0.4)
+    const cutOff = isolated ? others : [this.pick(others)]
     const how = this.pick(["cut", "drop"] as const)
-    const pairs = this.chance(0.5) ? [`${from} ${to}`] : [`${from} ${to}`, `${to} ${from}`]
-    this.#count(`network: ${how}, ${pairs.length === 1 ? "one way" : "both ways"}`)
+    const oneWay = !isolated && this.chance(0.5)
+    const pairs = cutOff.flatMap((to) => (oneWay ? [`${from} ${to}`] : [`${from} ${to}`, `${to} ${from}`]))
+    this.#count(`network: ${how}, ${isolated ? "a node alone" : oneWay ? "one way" : "both ways"}`)
     for (const pair of pairs) this.#cuts.set(pair, how)
     this.time.after(this.below(this.chance(0.3) ? 20_000 : 3_000), () => {
       for (const pair of pairs) this.#cuts.delete(pair)

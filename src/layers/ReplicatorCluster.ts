@@ -215,7 +215,7 @@ export const layer: Layer.Layer<
           changedRole()
           readHere()
         })
-        journal.warn("reign_ended", { term: deposed.term, by: deposed.by })
+        journal[stopping ? "info" : "warn"]("reign_ended", { term: deposed.term, by: deposed.by })
       }).pipe(
         Effect.scoped,
         Effect.ensuring(

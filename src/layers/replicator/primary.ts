@@ -410,8 +410,9 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
 
     const tellElector = (term: number, to: string) =>
       Effect.sync(() => {
-        const elector = view.node(view.current().elector)
-        if (elector === undefined) return
+        const { elector: electorId, nodes } = view.current()
+        const elector = view.node(electorId)
+        if (elector === undefined || nodes.length < 2) return
         const address = { nodeId: elector.name.nodeId, address: elector.peerAddress }
         peers.call(address, peerMethods.handOver, encodeHandOverRequest({ term, to }), 1_000, {
           succeed: () => {},

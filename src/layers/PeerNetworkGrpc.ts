@@ -79,7 +79,8 @@ const make = (
         verified: options.verified,
         now,
         opened: () => log.debug("peer_connected", fields),
-        failed: (reason) => log.warn("peer_unreachable", { ...fields, reason }),
+        // A node that stops closes its own port before whoever still calls it.
+        failed: (reason) => log[to.nodeId === nodeId ? "debug" : "warn"]("peer_unreachable", { ...fields, reason }),
         idle: () => connections.delete(key)
       })
       connections.set(key, made)

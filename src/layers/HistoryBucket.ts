@@ -23,7 +23,7 @@ import {
 
 const downloads = { concurrency: 32 } as const
 /** Beside a node's other work. */
-const gentle = { concurrency: 2 } as const
+const gentle = { concurrency: 8 } as const
 /** Readings of unchanged lists after which a broken path is an error. */
 const readingsMax = 3
 const rereadAfterMillis = 100

@@ -7,7 +7,7 @@ import type { ClusterView } from "../../services/ClusterView.ts"
 import type { History } from "../../services/History.ts"
 import type { Log } from "../../services/Log.ts"
 
-const pollMillis = 500
+const pollMillis = 100
 /** In mode quorum a chunk a minute is usual. */
 const againMillis = 10 * 60_000
 const retryMillis = 10_000

@@ -168,7 +168,11 @@ export const listen = (options: ListenerOptions): Effect.Effect<HostPort, Listen
     const authenticated = (socket: TLSSocket): void => {
       if (bind.path !== undefined) giveAddress(socket, (socket as unknown as { readonly _parent?: Socket })._parent)
       const peer = peerOf(socket)
-      socket.on("error", (error) => log.debug("connection_error", { component: name, peer, error: error.message }))
+      socket.on("error", (error) => {
+        log.debug("connection_error", { component: name, peer, error: error.message })
+        // Damaged bytes in the midst of a write: HTTP/2 would wait for it for ever.
+        socket.destroy()
+      })
       const refuse = (reason: string): void => {
         log.warn("connection_refused", { component: name, peer, reason })
         socket.destroy()

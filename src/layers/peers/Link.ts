@@ -1,5 +1,6 @@
 /** One connection to a peer, from dialling to its end, and what is under way on it. */
 import { type ClientHttp2Session, connect } from "node:http2"
+import type { Socket } from "node:net"
 import type { PeerAddress } from "../../services/PeerNetwork.ts"
 import { dial, type DialOptions } from "./dial.ts"
 import { sessionOptions, SilenceWatch, widen } from "./session.ts"
@@ -24,6 +25,7 @@ export class Link {
   readonly #events: LinkEvents
   readonly #uses = new Set<Use>()
   #session: ClientHttp2Session | undefined
+  #socket: Socket | undefined
   #watch: SilenceWatch | undefined
   #stopDialling: (() => void) | undefined
   #goaway = Number.MAX_SAFE_INTEGER
@@ -38,8 +40,12 @@ export class Link {
       const { authority, socket } = result
       const session = connect(authority, { ...sessionOptions, createConnection: () => socket })
       this.#session = session
+      this.#socket = socket
       this.#watch = new SilenceWatch(session, socket, (reason) => this.#end(reason))
       session.on("error", (error) => this.#end(error.message))
+      // A session that has a write under way when TLS finds damaged bytes tells nobody of its end, and leaves the socket open.
+      socket.once("error", (error) => this.#end(error.message))
+      socket.once("close", () => this.#end("the connection was closed by the peer"))
       session.on("goaway", (_code, last) => {
         if (last !== undefined) this.#goaway = last
         this.#close()
@@ -107,5 +113,8 @@ export class Link {
     this.#uses.clear()
     for (const use of uses) use.broke(reason, this.#goaway)
     this.#session?.destroy()
+    const socket = this.#socket
+    // After what the session says to the end; a write that hangs does not keep the socket.
+    if (socket !== undefined) setImmediate(() => socket.destroy())
   }
 }

@@ -81,7 +81,11 @@ export class SilenceWatch {
   }
 
   #tick(): void {
-    if (!this.#isBusy || this.#session.destroyed) return this.stop()
+    if (this.#session.destroyed) {
+      this.stop()
+      return this.#silent("the connection is over")
+    }
+    if (!this.#isBusy) return this.stop()
     const { bytesRead } = this.#socket
     if (bytesRead !== this.#bytesRead) this.#ticks = 0
     this.#bytesRead = bytesRead

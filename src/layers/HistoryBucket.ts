@@ -6,7 +6,7 @@ import { type DataFileDamaged, FileKind } from "../core/datafile/types.ts"
 import { overlaps } from "../core/log/overlaps.ts"
 import { findPath, isAbove, type PathFound, type Slice, termIn } from "../core/log/history.ts"
 import { type LogRecord, positionZero } from "../core/log/record.ts"
-import { type BucketHistory, History, HistoryBroken, type HistoryError } from "../services/History.ts"
+import { type BucketHistory, History, HistoryBroken, type HistoryError, HistoryMoved } from "../services/History.ts"
 import { type NotFound, type ObjectInfo, ObjectStore } from "../services/ObjectStore.ts"
 import { decode } from "./datafile/decode.ts"
 import { entriesOfSlice, pagesOf } from "./datafile/entries.ts"
@@ -287,8 +287,7 @@ const asBroken = ({ source, check, offset, decompressed, detail }: DataFileDamag
     reason: `${check} at byte ${offset}${decompressed ? " of the decompressed body" : ""}: ${detail}`
   })
 
-const vanished = (gone: NotFound): HistoryBroken =>
-  new HistoryBroken({ key: gone.key, reason: "was deleted while it was read" })
+const vanished = (gone: NotFound): HistoryMoved => new HistoryMoved({ key: gone.key })
 
 const conflict = (one: string, other: string, revision: number): HistoryBroken =>
   new HistoryBroken({ key: other, reason: `revision ${revision} is not what ${one} says it is` })

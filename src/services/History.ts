@@ -19,7 +19,16 @@ export class HistoryBroken extends Schema.TaggedError<HistoryBroken>()("HistoryB
   }
 }
 
-export type HistoryError = HistoryBroken | Unavailable | Denied
+/** An object of the path was deleted after the lists were read: somebody cleans up behind a snapshot. Read again. */
+export class HistoryMoved extends Schema.TaggedError<HistoryMoved>()("HistoryMoved", {
+  key: Schema.String
+}) {
+  override get message() {
+    return `${this.key}: was deleted while it was read`
+  }
+}
+
+export type HistoryError = HistoryBroken | HistoryMoved | Unavailable | Denied
 
 export interface BucketSnapshot {
   readonly key: string

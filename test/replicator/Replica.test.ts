@@ -1,4 +1,5 @@
 /** Each rule of design 6.6 by itself, with a Primary whom the test plays. */
+import { chunkKey, snapshotKey } from "../../src/core/datafile/keys.ts"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { encodePrimaryMessage } from "../../src/core/wire/peer/codecs.ts"
@@ -548,6 +549,27 @@ describe("a replica that is too far behind", () => {
       assert.strictEqual(node.log.last.index, 7)
       assert.strictEqual(node.shown.index, 4)
       assert.isUndefined(again.pollUnsafe())
+    })
+  )
+
+  it.effect("reads the bucket again when what it reads is deleted behind a newer snapshot", () =>
+    Effect.gen(function* () {
+      const { node, world } = yield* following([1], 4, 1)
+      fill(world, 4, 7)
+      yield* node.log.promise({ fenced: 4, reigned: 0 })
+      world.disk.holdSyncs()
+      world.line.send({ kind: "tooFarBehind", term: 4, firstIndex: 6 })
+      yield* until(() => node.log.last.index === 0)
+      for (const key of [snapshotKey(4), chunkKey(7)]) world.bucket.delete(key)
+      fill(world, 6, 8)
+      world.disk.releaseSyncs()
+      yield* until(() => world.lines.some((line) => line.event === "bucket_unavailable"))
+      yield* pass(1_500)
+      yield* until(() => world.streams.length === 2)
+      assert.deepStrictEqual(node.log.last, (yield* node.local.bounds).last)
+      world.line.send({ kind: "tooFarBehind", term: 4, firstIndex: 6 })
+      yield* until(() => world.streams.length === 3)
+      assert.deepStrictEqual([node.log.commitIndex, node.log.last.index, node.shown.index], [6, 8, 6])
     })
   )
 })

@@ -5,7 +5,7 @@
  */
 import { type Clock, Effect } from "effect"
 import { bucketHelps } from "../../core/log/follow.ts"
-import type { History, HistoryError } from "../../services/History.ts"
+import { type History, type HistoryError, HistoryMoved } from "../../services/History.ts"
 import type { LocalStore, LocalStoreFailed } from "../../services/LocalStore.ts"
 import type { Log } from "../../services/Log.ts"
 import type { NodeStatus } from "../../services/NodeStatus.ts"
@@ -54,7 +54,7 @@ export const fromBucket = (
     const shorter = Effect.suspend(() => (log.commitIndex === shown ? Effect.void : Effect.ignore(reload)))
     const verdict = yield* Effect.uninterruptibleMask((interruptible) =>
       interruptible(settle(parts, found)).pipe(
-        Effect.onInterrupt(() => shorter),
+        Effect.onError(() => shorter),
         Effect.tap((done) => {
           if (done.kind === "restore") return reload
           return done.kind === "append" ? advance(found.snapshot?.last.index ?? 0) : Effect.void
@@ -67,7 +67,7 @@ export const fromBucket = (
   })
   return Effect.catchIf(
     restore,
-    (error) => error instanceof Unavailable,
+    (error) => error instanceof Unavailable || error instanceof HistoryMoved,
     (error) =>
       Effect.sync(() => {
         journal.warn("bucket_unavailable", { error: error.message })

@@ -98,7 +98,8 @@ const restore = (parts: RestoreParts, found: BucketHistory) =>
     })
     yield* Effect.uninterruptibleMask((interruptible) =>
       interruptible(untilReachable(parts)(fill)).pipe(
-        Effect.onInterrupt(() => Effect.ignore(log.clear)),
+        // Broken off, or an object was deleted meanwhile: half a snapshot is nothing.
+        Effect.onError(() => Effect.ignore(Effect.andThen(log.clear, log.load))),
         Effect.andThen(log.load)
       )
     )

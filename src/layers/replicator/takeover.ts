@@ -2,7 +2,7 @@
  * What a new Primary does before it may commit (design 6.4): reads the bucket after the arbiter was won, settles which log
  * stands, appends this term's no-op, and uploads what the bucket lacks, entries of older terms too.
  */
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { firstEntry, noopEntry } from "../../core/log/entry.ts"
 import type { Entry, LogRecord } from "../../core/log/record.ts"
 import { HistoryBroken, type HistoryError } from "../../services/History.ts"
@@ -17,6 +17,7 @@ import { type SetAside, setAside } from "./setAside.ts"
 const chunkEntriesMax = 1_024
 const chunkBytesMax = 1024 * 1024
 const importPageRecords = 1_000
+const movedRetryMillis = 200
 
 export type TakeoverParts = Pick<
   PrimaryParts,
@@ -124,8 +125,14 @@ export const makeTakeover = (
       return undefined
     })
 
-  /** Reads the bucket and settles which log stands; the local one is then as it will be. */
+  /** Again as often as somebody who was deposed still cleans up behind a snapshot. */
   const backfill = (hold: Hold) =>
+    backfillOnce(hold, log.commitIndex).pipe(
+      Effect.retry({ while: (error) => error._tag === "HistoryMoved", schedule: Schedule.spaced(movedRetryMillis) })
+    )
+
+  /** Reads the bucket and settles which log stands; the local one is then as it will be. */
+  const backfillOnce = (hold: Hold, commitIndex: number) =>
     Effect.gen(function* () {
       const { term } = hold
       status.setWaiting({ what: "the bucket's history to be read", until: undefined })
@@ -162,7 +169,12 @@ export const makeTakeover = (
         bucket_index: found.last.index
       })
       const { floor } = yield* local.bounds
-      return { found, stored, restored: verdict.kind === "restore", floor: Math.max(floor, found.snapshot?.floor ?? 0) }
+      return {
+        found,
+        stored,
+        restored: verdict.kind === "restore" || log.commitIndex !== commitIndex,
+        floor: Math.max(floor, found.snapshot?.floor ?? 0)
+      }
     })
 
   return (hold: Hold) =>

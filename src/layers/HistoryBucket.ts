@@ -4,9 +4,16 @@ import { indexOfKey } from "../core/datafile/keys.ts"
 import { type ChunkFile, oldIdentity, type OldIdentity, sameOld, type SnapshotFile } from "../core/datafile/summary.ts"
 import { type DataFileDamaged, FileKind } from "../core/datafile/types.ts"
 import { overlaps } from "../core/log/overlaps.ts"
-import { findPath, isAbove, type PathFound, type Slice, termIn } from "../core/log/history.ts"
+import { findPath, isAbove, isInEveryLaterLog, type PathFound, type Slice, termIn } from "../core/log/history.ts"
 import { type LogRecord, positionZero } from "../core/log/record.ts"
-import { type BucketHistory, History, HistoryBroken, type HistoryError, HistoryMoved } from "../services/History.ts"
+import {
+  type BucketHistory,
+  History,
+  HistoryBroken,
+  type HistoryError,
+  HistoryMoved,
+  type ReadOptions
+} from "../services/History.ts"
 import { type NotFound, type ObjectInfo, ObjectStore } from "../services/ObjectStore.ts"
 import { decode } from "./datafile/decode.ts"
 import { entriesOfSlice, pagesOf } from "./datafile/entries.ts"
@@ -68,17 +75,24 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       return { chunks, snapshots }
     })
 
-    const loadAll = (lists: Lists, bodies: Bodies, speed: typeof downloads | typeof gentle) =>
+    const loadAll = (
+      lists: Lists,
+      bodies: Bodies,
+      { recoveredTerm }: ReadOptions,
+      speed: typeof downloads | typeof gentle
+    ) =>
       Effect.gen(function* () {
         const snapshots = yield* Effect.forEach(lists.snapshots, (o) => loadSnapshot(store, knowledge, o), speed)
-        const top = snapshots.reduce((a, b) => (isAbove(b, a) ? b : a), { lastIndex: 0, lastTerm: 0 })
+        const top = snapshots.reduce((a, b) => (isAbove(b, a) ? b : a), { key: "", lastIndex: 0, lastTerm: 0 })
+        const trusted = isInEveryLaterLog(top, recoveredTerm)
         // A chunk that ends at or below the highest snapshot matters only if its term is higher: the header tells.
         const needed = yield* Effect.filter(
           lists.chunks,
-          (o) =>
-            indexOfKey(o.key)! > top.lastIndex
-              ? Effect.succeed(true)
-              : Effect.map(loadHeader(store, knowledge, bodies, o), (h) => h.term > top.lastTerm),
+          (o) => {
+            if (indexOfKey(o.key)! > top.lastIndex) return Effect.succeed(true)
+            if (trusted) return Effect.succeed(false)
+            return Effect.map(loadHeader(store, knowledge, bodies, o), (h) => h.term > top.lastTerm)
+          },
           speed
         )
         const load = (objects: ReadonlyArray<ObjectInfo>) =>
@@ -88,8 +102,12 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
           )
         let chunks = yield* load(needed)
         let found: Found = findPath(chunks, snapshots)
-        const whole = found.kind === "path" && found.skipped.length === 0
-        if (!whole && needed.length < lists.chunks.length) {
+        // A path that breaks above the snapshot breaks there whatever the chunks below it hold.
+        const certain =
+          found.kind === "path" &&
+          found.skipped.every((s) => s.brokenAt > top.lastIndex) &&
+          (!trusted || found.snapshot?.key === top.key)
+        if (!certain && needed.length < lists.chunks.length) {
           chunks = yield* load(lists.chunks)
           found = findPath(chunks, snapshots)
         }
@@ -135,41 +153,43 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       )
     }
 
-    const reading: Effect.Effect<Reading, HistoryError> = Effect.gen(function* () {
-      let before: string | undefined
-      let unchanged = 0
-      for (;;) {
-        const lists = yield* listBoth
-        const now = fingerprint(lists)
-        unchanged = now === before ? unchanged + 1 : 1
-        before = now
-        // An object that vanished since it was listed: the lists have changed.
-        const result = yield* loadAll(lists, new Bodies(), downloads).pipe(
-          Effect.catchTag("NotFound", (gone) => Effect.succeed(gone)),
-          Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
-        )
-        if ("_tag" in result) {
-          if (unchanged >= readingsMax)
-            return yield* new HistoryBroken({ key: result.key, reason: "is listed but not there" })
-        } else if (result.found.kind !== "broken") return result
-        else if (unchanged >= readingsMax) {
-          const { key, tip, at } = result.found
-          return yield* new HistoryBroken({
-            key,
-            reason: `the path back from entry (${tip.index}, term ${tip.term}) breaks: no object holds index ${at}`
-          })
+    const reading = (options: ReadOptions): Effect.Effect<Reading, HistoryError> =>
+      Effect.gen(function* () {
+        let before: string | undefined
+        let unchanged = 0
+        for (;;) {
+          const lists = yield* listBoth
+          const now = fingerprint(lists)
+          unchanged = now === before ? unchanged + 1 : 1
+          before = now
+          // An object that vanished since it was listed: the lists have changed.
+          const result = yield* loadAll(lists, new Bodies(), options, downloads).pipe(
+            Effect.catchTag("NotFound", (gone) => Effect.succeed(gone)),
+            Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
+          )
+          if ("_tag" in result) {
+            if (unchanged >= readingsMax)
+              return yield* new HistoryBroken({ key: result.key, reason: "is listed but not there" })
+          } else if (result.found.kind !== "broken") return result
+          else if (unchanged >= readingsMax) {
+            const { key, tip, at } = result.found
+            return yield* new HistoryBroken({
+              key,
+              reason: `the path back from entry (${tip.index}, term ${tip.term}) breaks: no object holds index ${at}`
+            })
+          }
+          yield* Effect.sleep(rereadAfterMillis)
         }
-        yield* Effect.sleep(rereadAfterMillis)
-      }
-    })
+      })
 
-    const warm = Effect.gen(function* () {
-      yield* loadAll(yield* listBoth, Bodies.none, gentle)
-    }).pipe(
-      // Gone since it was listed: there is nothing to learn.
-      Effect.catchTag("NotFound", () => Effect.void),
-      Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
-    )
+    const warm = (options: ReadOptions) =>
+      Effect.gen(function* () {
+        yield* loadAll(yield* listBoth, Bodies.none, options, gentle)
+      }).pipe(
+        // Gone since it was listed: there is nothing to learn.
+        Effect.catchTag("NotFound", () => Effect.void),
+        Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
+      )
 
     const pathRecords = <A>(stream: Stream.Stream<A, LoadError>): Stream.Stream<A, HistoryError> =>
       stream.pipe(
@@ -204,31 +224,32 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       )
     }
 
-    const read = Effect.map(reading, ({ lists, found, bodies }): BucketHistory => {
-      if (found.kind !== "path") return emptyHistory(lists)
-      const { last, snapshot, slices } = found
-      const onPath = new Set(slices.filter((s) => s.to === s.chunk.lastIndex).map((s) => s.chunk.key))
-      const top = slices[slices.length - 1]
-      return {
-        last,
-        lastRevision: top?.chunk.lastRevision ?? snapshot?.revision ?? 0,
-        highestTerm: last.term,
-        snapshot: snapshot && {
-          key: snapshot.key,
-          last: { index: snapshot.lastIndex, term: snapshot.lastTerm },
-          revision: snapshot.revision,
-          floor: snapshot.floor,
-          lastModified: snapshot.lastModified,
-          size: snapshot.size
-        },
-        termAt: (index) => termOnPath(slices, snapshot, index),
-        takenKeys: new Set(lists.chunks.filter((o) => !onPath.has(o.key)).map((o) => indexOfKey(o.key)!)),
-        skippedTips: found.skipped,
-        chunkBytes: [...new Map(slices.map((s) => [s.chunk.key, s.chunk.size])).values()].reduce((a, b) => a + b, 0),
-        snapshotRecords: snapshot === undefined ? () => Stream.empty : snapshotRecords(snapshot),
-        entriesAfter: entriesAfter(slices, bodies)
-      }
-    })
+    const read = (options: ReadOptions) =>
+      Effect.map(reading(options), ({ lists, found, bodies }): BucketHistory => {
+        if (found.kind !== "path") return emptyHistory(lists)
+        const { last, snapshot, slices } = found
+        const onPath = new Set(slices.filter((s) => s.to === s.chunk.lastIndex).map((s) => s.chunk.key))
+        const top = slices[slices.length - 1]
+        return {
+          last,
+          lastRevision: top?.chunk.lastRevision ?? snapshot?.revision ?? 0,
+          highestTerm: last.term,
+          snapshot: snapshot && {
+            key: snapshot.key,
+            last: { index: snapshot.lastIndex, term: snapshot.lastTerm },
+            revision: snapshot.revision,
+            floor: snapshot.floor,
+            lastModified: snapshot.lastModified,
+            size: snapshot.size
+          },
+          termAt: (index) => termOnPath(slices, snapshot, index),
+          takenKeys: new Set(lists.chunks.filter((o) => !onPath.has(o.key)).map((o) => indexOfKey(o.key)!)),
+          skippedTips: found.skipped,
+          chunkBytes: [...new Map(slices.map((s) => [s.chunk.key, s.chunk.size])).values()].reduce((a, b) => a + b, 0),
+          snapshotRecords: snapshot === undefined ? () => Stream.empty : snapshotRecords(snapshot),
+          entriesAfter: entriesAfter(slices, bodies)
+        }
+      })
 
     const highestTerm = Effect.gen(function* () {
       const lists = yield* listBoth

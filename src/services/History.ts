@@ -65,12 +65,21 @@ export interface BucketHistory {
   readonly entriesAfter: (index: number) => Stream.Stream<ReadonlyArray<Entry>, HistoryError>
 }
 
+export interface ReadOptions {
+  /**
+   * Term of the cluster's last recovery with possible loss, by its arbiter; undefined: there was none. While it is not
+   * above the newest snapshot's last term, chunks that end at or below the snapshot's end are not looked at. "unknown":
+   * nobody has said so, every one of them is.
+   */
+  readonly recoveredTerm: number | undefined | "unknown"
+}
+
 export class History extends Context.Service<
   History,
   {
-    readonly read: Effect.Effect<BucketHistory, HistoryError>
+    readonly read: (options: ReadOptions) => Effect.Effect<BucketHistory, HistoryError>
     /** Learns, without haste, what a later `read` would have to fetch object by object. */
-    readonly warm: Effect.Effect<void, HistoryError>
+    readonly warm: (options: ReadOptions) => Effect.Effect<void, HistoryError>
     /** Highest term in any header, on the path or not; 0 for an empty bucket. */
     readonly highestTerm: Effect.Effect<number, HistoryError>
   }

@@ -76,7 +76,7 @@ const opsOf = (records: ReadonlyArray<LogRecord>): ReadonlyArray<string> =>
   records.flatMap(({ op }) => (op === undefined ? [] : [decodeOp(op).kind]))
 
 const snapshotRecords = Effect.gen(function* () {
-  const found = yield* History.use((history) => history.read)
+  const found = yield* History.use((history) => history.read({ recoveredTerm: "unknown" }))
   return (yield* Stream.runCollect(found.snapshotRecords())).flat()
 })
 
@@ -194,7 +194,7 @@ describe("compaction of a node", () => {
       yield* first.use(grant(1n))
       world.disk.holdSyncs()
       yield* Effect.forkChild(first.use(compact(31)), { startImmediately: true })
-      const inBucket = first.use(History.use((history) => history.read))
+      const inBucket = first.use(History.use((history) => history.read({ recoveredTerm: "unknown" })))
       while ((yield* inBucket).last.index < 33) yield* Effect.sleep(5)
       yield* first.kill
       const second = yield* startNode(world)

@@ -130,10 +130,10 @@ describe("the history of a bucket", () => {
       const fetched = () => reads.gets.length + reads.ranges.length + reads.streams.length
       yield* Effect.gen(function* () {
         const history = yield* History
-        yield* history.warm
+        yield* history.warm({ recoveredTerm: "unknown" })
         const before = fetched()
         assert.strictEqual(before, 3)
-        const found = yield* history.read
+        const found = yield* history.read({ recoveredTerm: "unknown" })
         assert.deepStrictEqual(found.last, { index: 4, term: 1 })
         assert.strictEqual(fetched(), before)
       }).pipe(Effect.provide(historyOf(bucket, reads)))
@@ -182,7 +182,9 @@ describe("the history of a bucket", () => {
         )
       ).pipe(Layer.provide(ObjectStoreMemory.layer({ bucket })))
       const history = Layer.provide(HistoryBucket.layer, changing)
-      const fiber = yield* Effect.forkChild(Effect.flatMap(History, (h) => h.read).pipe(Effect.provide(history)))
+      const fiber = yield* Effect.forkChild(
+        Effect.flatMap(History, (h) => h.read({ recoveredTerm: "unknown" })).pipe(Effect.provide(history))
+      )
       yield* TestClock.adjust("10 seconds")
       const found = yield* Fiber.join(fiber)
       assert.strictEqual(found.snapshot?.key, snapshotKey(4))
@@ -208,13 +210,88 @@ describe("the history of a bucket", () => {
         const reads = newReads()
         yield* Effect.gen(function* () {
           const history = yield* History
-          const found = yield* history.read
+          const found = yield* history.read({ recoveredTerm: "unknown" })
           assert.strictEqual((yield* entriesIn(found)).length, 5)
           assert.deepStrictEqual([reads.gets.length, reads.ranges.length, reads.streams.length], [5, 15, 1])
-          yield* history.read
+          yield* history.read({ recoveredTerm: "unknown" })
           assert.deepStrictEqual([reads.gets.length, reads.ranges.length, reads.streams.length], [5, 15, 1])
         }).pipe(Effect.provide(historyOf(bucket, reads)))
       })
+  )
+
+  it.effect(
+    "is found without a look at chunks behind the newest snapshot, unless a later recovery may have given it up",
+    () =>
+      Effect.gen(function* () {
+        const bucket = new MemoryBucket()
+        for (let i = 1; i <= 20; i++) storeChunk(bucket, puts(i, i, 2), { term: 2, prevTerm: i > 1 ? 2 : 0 })
+        const records = puts(1, 15, 2).flatMap((e) => e.records)
+        storeSnapshot(bucket, records, { term: 2, lastIndex: 15, lastTerm: 2, revision: 15 })
+        const whole = yield* readHistory(bucket)
+        for (const [recoveredTerm, headers] of [
+          [undefined, 0],
+          [1, 0],
+          [2, 0],
+          [3, 15],
+          ["unknown", 15]
+        ] as const) {
+          const reads = newReads()
+          const found = yield* readHistory(bucket, reads, { recoveredTerm })
+          // Small chunks: the first piece is the whole object.
+          assert.deepStrictEqual([reads.gets.length, reads.ranges.length, reads.streams.length], [5 + headers, 0, 1])
+          assert.deepStrictEqual(found.last, { index: 20, term: 2 })
+          assert.deepStrictEqual(yield* entriesIn(found), puts(16, 20, 2))
+          assert.strictEqual(found.chunkBytes, whole.chunkBytes)
+          assert.deepStrictEqual([...found.takenKeys], [...whole.takenKeys])
+          assert.isTrue(found.takenKeys.has(7) && !found.takenKeys.has(17))
+        }
+      })
+  )
+
+  it.effect("that a recovery has continued below the end of a snapshot is found with the recovery's term", () =>
+    Effect.gen(function* () {
+      const bucket = new MemoryBucket()
+      storeChunk(bucket, puts(1, 4, 1), { term: 1 })
+      storeChunk(bucket, puts(5, 9, 1), { term: 1, prevTerm: 1 })
+      storeChunk(bucket, puts(5, 6, 3), { term: 3, prevTerm: 1, stored: 4 })
+      const records = puts(1, 9, 1).flatMap((e) => e.records)
+      storeSnapshot(bucket, records, { term: 1, lastIndex: 9, lastTerm: 1, revision: 9 })
+      for (const recoveredTerm of [3, 2, "unknown"] as const) {
+        const found = yield* readHistory(bucket, undefined, { recoveredTerm })
+        assert.deepStrictEqual([found.last, found.snapshot], [{ index: 6, term: 3 }, undefined])
+      }
+      const before = yield* readHistory(bucket, undefined, { recoveredTerm: 1 })
+      assert.deepStrictEqual([before.last, before.snapshot?.key], [{ index: 9, term: 1 }, snapshotKey(9)])
+    })
+  )
+
+  it.effect("is read whole if its path does not come by the newest snapshot", () =>
+    Effect.gen(function* () {
+      const bucket = new MemoryBucket()
+      storeChunk(bucket, puts(1, 2, 1), { term: 1 })
+      storeChunk(bucket, puts(3, 4, 2), { term: 2, prevTerm: 1 })
+      storeChunk(bucket, puts(3, 6, 3), { term: 3, prevTerm: 1, stored: 2 })
+      const records = puts(1, 4, 2).flatMap((e) => e.records)
+      storeSnapshot(bucket, records, { term: 2, lastIndex: 4, lastTerm: 2, revision: 4 })
+      const found = yield* readHistory(bucket, undefined, { recoveredTerm: undefined })
+      assert.deepStrictEqual([found.last, found.snapshot], [{ index: 6, term: 3 }, undefined])
+      assert.deepStrictEqual(yield* entriesIn(found), [...puts(1, 2, 1), ...puts(3, 6, 3)])
+    })
+  )
+
+  it.effect("with a tip that lacks its predecessor above the snapshot is not read further back for that", () =>
+    Effect.gen(function* () {
+      const bucket = new MemoryBucket()
+      for (let i = 1; i <= 8; i++) storeChunk(bucket, puts(i, i, 1), { term: 1, prevTerm: i > 1 ? 1 : 0 })
+      storeChunk(bucket, puts(12, 12, 1), { term: 1, prevTerm: 1, stored: 8 })
+      const records = puts(1, 6, 1).flatMap((e) => e.records)
+      storeSnapshot(bucket, records, { term: 1, lastIndex: 6, lastTerm: 1, revision: 6 })
+      const reads = newReads()
+      const found = yield* readHistory(bucket, reads, { recoveredTerm: undefined })
+      assert.deepStrictEqual([found.last.index, found.skippedTips.length], [8, 1])
+      assert.deepStrictEqual(reads.gets.sort(), [7, 8, 12].map(chunkKey).sort())
+      assert.isTrue(found.takenKeys.has(12))
+    })
   )
 
   it.effect("holds chunks of many megabytes without having them in memory whole", () =>
@@ -238,6 +315,7 @@ describe("the history of a bucket with lost reigns in it", () => {
   it.effect("is what the design's model finds, with each chunk fetched at most once", () =>
     Effect.gen(function* () {
       let fetched = 0
+      let quickly = 0
       let stored = 0
       for (let seed = 1; seed <= 250; seed++) {
         const { chunks, snapshots, bucket: terms } = grow(seeded(seed))
@@ -263,12 +341,22 @@ describe("the history of a bucket with lost reigns in it", () => {
         assert.deepStrictEqual(all, expected, `seed ${seed}`)
         const from = found.snapshot?.last.index ?? 1
         for (let i = from; i <= terms.length; i++) assert.strictEqual(found.termAt(i), terms[i - 1])
+        const fewer = newReads()
+        const quick = yield* readHistory(bucket, fewer, { recoveredTerm: undefined })
+        quickly += fewer.gets.length
+        assert.deepStrictEqual(
+          [quick.last, quick.lastRevision, quick.snapshot, quick.chunkBytes, [...quick.takenKeys]],
+          [found.last, found.lastRevision, found.snapshot, found.chunkBytes, [...found.takenKeys]],
+          `seed ${seed}`
+        )
+        assert.deepStrictEqual(yield* entriesIn(quick), yield* entriesIn(found), `seed ${seed}`)
         for (const [end] of chunks) {
           const onPath = end <= terms.length && !found.takenKeys.has(end)
           if (onPath) assert.isAbove(end, found.snapshot?.last.index ?? 0, `seed ${seed}`)
         }
       }
       assert.isAtMost(fetched, stored)
+      assert.isBelow(quickly, fetched * 0.9)
     })
   )
 })

@@ -11,7 +11,7 @@ import { Writer } from "../../src/core/wire/protobuf.ts"
 import type { Entry, LogRecord } from "../../src/core/log/record.ts"
 import * as HistoryBucket from "../../src/layers/HistoryBucket.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
-import { type BucketHistory, History } from "../../src/services/History.ts"
+import { type BucketHistory, History, type ReadOptions } from "../../src/services/History.ts"
 import { ObjectStore } from "../../src/services/ObjectStore.ts"
 import { concat, facts, record } from "../datafile/support.ts"
 
@@ -137,8 +137,11 @@ export const historyOf = (bucket: ObjectStoreMemory.MemoryBucket, reads?: Reads)
     )
   )
 
-export const readHistory = (bucket: ObjectStoreMemory.MemoryBucket, reads?: Reads) =>
-  Effect.flatMap(History, (history) => history.read).pipe(Effect.provide(historyOf(bucket, reads)))
+export const readHistory = (
+  bucket: ObjectStoreMemory.MemoryBucket,
+  reads?: Reads,
+  options: ReadOptions = { recoveredTerm: "unknown" }
+) => Effect.flatMap(History, (history) => history.read(options)).pipe(Effect.provide(historyOf(bucket, reads)))
 
 export const entriesIn = (history: BucketHistory, index = history.snapshot?.last.index ?? 0) =>
   Effect.map(Stream.runCollect(history.entriesAfter(index)), (batches) => batches.flat())

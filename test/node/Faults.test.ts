@@ -183,7 +183,7 @@ describe("a snapshot that is asked for while several batches are committed at on
       })
       yield* Effect.sleep(200)
       // Index = revision here: only key changes happened.
-      const { snapshot } = yield* node.use(History.use((history) => history.read))
+      const { snapshot } = yield* node.use(History.use((history) => history.read({ recoveredTerm: "unknown" })))
       assert.strictEqual(snapshot?.last.index, 4)
       assert.strictEqual(snapshot?.revision, 4)
       yield* node.stop

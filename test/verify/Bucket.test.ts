@@ -158,7 +158,7 @@ describe("netsy verify, of a bucket", () => {
       )
       const results = yield* Effect.forEach([alone, withSnapshot], (bucket) =>
         Effect.gen(function* () {
-          const { contents, hash } = yield* replay(yield* (yield* History).read, 8, -1)
+          const { contents, hash } = yield* replay(yield* (yield* History).read({ recoveredTerm: "unknown" }), 8, -1)
           return { hash, keys: contents.keys, digest: contents.digest }
         }).pipe(Effect.provide(layerOf(bucket)))
       )

@@ -75,6 +75,16 @@ export const termIn = (chunk: ChunkInfo, index: number): number => {
 export const isAbove = (a: Omit<SnapshotInfo, "key">, b: Omit<SnapshotInfo, "key">): boolean =>
   a.lastTerm > b.lastTerm || (a.lastTerm === b.lastTerm && a.lastIndex > b.lastIndex)
 
+/**
+ * May no chunk that ends at or below the snapshot's end be of a higher term? A snapshot holds committed entries only, so
+ * its end is in the log of every Primary of a later term, unless a later recovery with possible loss gave it up. Of
+ * Netsy 1.x, which had no terms, nothing is known.
+ */
+export const isInEveryLaterLog = (
+  { lastTerm }: Pick<SnapshotInfo, "lastTerm">,
+  recoveredTerm: number | undefined | "unknown"
+): boolean => lastTerm > 0 && recoveredTerm !== "unknown" && (recoveredTerm === undefined || recoveredTerm <= lastTerm)
+
 /** Chunks and snapshots by what the walk asks for. */
 class Bucket<C extends ChunkInfo, S extends SnapshotInfo> {
   private readonly chunks: ReadonlyArray<C>

@@ -5,6 +5,7 @@
  */
 import { type Clock, Effect } from "effect"
 import { bucketHelps } from "../../core/log/follow.ts"
+import type { ClusterView } from "../../services/ClusterView.ts"
 import { type History, type HistoryError, HistoryMoved } from "../../services/History.ts"
 import type { LocalStore, LocalStoreFailed } from "../../services/LocalStore.ts"
 import type { Log } from "../../services/Log.ts"
@@ -19,6 +20,7 @@ export interface FromBucketParts {
   readonly local: LocalStore["Service"]
   readonly log: NodeLog
   readonly history: History["Service"]
+  readonly view: ClusterView["Service"]
   readonly status: NodeStatus["Service"]
   readonly journal: Log["Service"]
   readonly clock: Clock.Clock
@@ -38,11 +40,13 @@ export const fromBucket = (
   primary: string,
   firstIndex: number
 ): Effect.Effect<FromBucket, HistoryError | LocalStoreFailed> => {
-  const { advance, history, journal, log, machine, waitFor } = parts
+  const { advance, history, journal, log, machine, view, waitFor } = parts
   const reload = Effect.suspend(() => machine.load(log.commitIndex))
   const restore = Effect.gen(function* () {
     waitFor(`the bucket's history to be read: the log of ${primary} begins at index ${firstIndex}`)
-    const found = yield* history.read
+    const { arbiter } = view.current()
+    const recoveredTerm = arbiter === undefined ? "unknown" : arbiter.recovered?.term
+    const found = yield* history.read({ recoveredTerm })
     if (!bucketHelps(log.last, found.last, firstIndex)) {
       waitFor(
         `the bucket to hold what ${primary} does not have any more: its log begins at index ${firstIndex}, the bucket ends at ${found.last.index}, this node's log at ${log.last.index}`

@@ -136,7 +136,9 @@ export const makeTakeover = (
     Effect.gen(function* () {
       const { term } = hold
       status.setWaiting({ what: "the bucket's history to be read", until: undefined })
-      const found = yield* untilReachable({ status, journal })(history.read)
+      const found = yield* untilReachable({ status, journal })(
+        Effect.suspend(() => history.read({ recoveredTerm: hold.arbiter().recovered?.term }))
+      )
       for (const skipped of found.skippedTips) {
         journal.warn("bucket_tip_skipped", {
           key: skipped.key,

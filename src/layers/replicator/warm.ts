@@ -46,7 +46,8 @@ export const makeWarm = ({ history, journal, nowMillis, rests, storedIndex, view
       if (!isDue()) continue
       const to = storedIndex()
       const begun = nowMillis()
-      const done = yield* history.warm.pipe(
+      const recoveredTerm = view.current().arbiter?.recovered?.term
+      const done = yield* history.warm({ recoveredTerm }).pipe(
         Effect.as(true),
         Effect.catch((error) => {
           journal.debug("history_warm_up_failed", { error: error.message })

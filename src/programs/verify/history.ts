@@ -34,7 +34,7 @@ export interface Walked {
 /** `tellsAll`: the path's snapshot holds every change above its floor. */
 export const walk = (tellsAll: boolean) =>
   Effect.gen(function* () {
-    const history = yield* (yield* History).read
+    const history = yield* (yield* History).read({ recoveredTerm: "unknown" })
     const { snapshot } = history
     const check = new HistoryCheck(
       snapshot && { ...snapshot, lastIndex: snapshot.last.index, lastTerm: snapshot.last.term }

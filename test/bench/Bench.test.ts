@@ -104,7 +104,8 @@ describe("the benchmark against a node on a directory", () => {
         assert.strictEqual(Buffer.from(response.kvs[0]!.value).toString(), value)
         yield* server.process.stop("SIGKILL")
         const lost = yield* Effect.flip(once(rangeMethod, rangeRequest(Buffer.from("large"))))
-        assert.strictEqual(lost.message, "/etcdserverpb.KV/Range: the connection was closed")
+        // The second is what a write finds when the end has not been read yet.
+        assert.match(lost.message, /^\/etcdserverpb.KV\/Range: (the connection was closed|This socket has been ended)/)
       }),
     60_000
   )

@@ -441,7 +441,9 @@ describe("the bucket", () => {
   it(
     "that is away: the node says so, and goes on when it is back",
     scene(async (w) => {
-      w.decide = (_id, { key }) => (key === arbiterKey || key === lockKey ? { kind: "fail" } : undefined)
+      // It has registered, and seen that there is no arbiter, before.
+      w.decide = (_id, { key, operation }) =>
+        key === lockKey || (key === arbiterKey && operation === "put") ? { kind: "fail" } : undefined
       const a = w.start("a")
       await w.pass(20_000)
       assert.match(a.waitsFor, /^the bucket: /)

@@ -446,9 +446,10 @@ export class Walk {
     }
   }
 
-  #watch(process: Process, hub: WatchHub["Service"]): void {
+  /** From the revision after `from`. */
+  #watch(process: Process, hub: WatchHub["Service"], from = this.history.knownUpTo): void {
     const { history } = this
-    let last = history.knownUpTo
+    let last = from
     const recorded = this.recorder.watch(process.name, { key: "\0", end: "\0" }, last + 1)
     hub
       .open({
@@ -456,7 +457,12 @@ export class Walk {
           if (process.life.dead) return true
           const said = watchResponseOf(response)
           if (said !== undefined) recorded.response(said)
-          if (response.canceled)
+          // A node that was cut off for long learns of the compaction before it learns of what it has dropped.
+          const compacted = this.#cluster && response.canceled && response.compactRevision > last
+          if (compacted) {
+            this.#count("watch compacted")
+            this.#watch(process, hub, response.compactRevision - 1)
+          } else if (response.canceled)
             history.violation(
               `${process.name}: the watch from ${last + 1} was cancelled: ${response.cancelReason} ${response.compactRevision}`
             )

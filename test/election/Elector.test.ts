@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { arbiterKey, encodeArbiter } from "../../src/core/election/arbiter.ts"
 import { lockKey } from "../../src/core/election/lock.ts"
 import { ClusterView } from "../../src/services/ClusterView.ts"
+import { NodeStatus } from "../../src/services/NodeStatus.ts"
 import { MemoryDisk } from "../../src/layers/LocalStoreMemory.ts"
 import { announceHandOver, leaveForGood } from "./handOver.ts"
 import { metricsOf, World } from "./world.ts"
@@ -542,6 +543,24 @@ describe("the lock", () => {
       await w.until("another one leads", () => w.leader !== undefined)
       assert.isBelow(w.time.now - begun, 2_500)
       assert.isFalse(w.primary === a)
+    })
+  )
+
+  it(
+    "is taken by the last node that stops as Primary, which does not elect itself",
+    scene(async (w) => {
+      await w.three()
+      const last = w.nodes.find((node) => node !== w.leader)!
+      w.write({ primary: last.name, term: 2 })
+      await w.until("the last one reigns", () => w.primary === last && last.get(NodeStatus).primary() === "active")
+      for (const other of w.nodes) if (other !== last) other.kill()
+      last.get(NodeStatus).setPrimary("draining")
+      const { term } = w.write({ resigned: true })
+      await w.until("the last one is Elector", () => last.isLeader)
+      await w.pass(10_000)
+      assert.strictEqual(w.arbiter!.term, term)
+      const again = w.start("z")
+      await w.until("another one reigns", () => w.primary === again)
     })
   )
 

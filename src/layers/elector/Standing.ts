@@ -20,6 +20,9 @@ export interface HandOver {
   readonly untilMillis: number
 }
 
+/** A Primary that drains resigns, or has resigned and ends. */
+const isLeaving = ({ leaving, report }: NodeEntry): boolean => leaving || report?.primary === "draining"
+
 export class Standing {
   readonly map: NodeMap
   /** How often `tick` is to be called. */
@@ -127,14 +130,15 @@ export class Standing {
     )
   }
 
-  /** It has said that it stops: elected, it would begin nothing. */
+  /** It has said that it stops or gives its role away: elected, it would begin nothing. */
   isLeaving(nodeId: string): boolean {
-    return this.map.get(nodeId)?.leaving === true
+    const entry = this.map.get(nodeId)
+    return entry !== undefined && isLeaving(entry)
   }
 
   /** Nodes that are about to stop. */
   stopping(): ReadonlySet<string> {
-    const ids = new Set(this.map.entries().flatMap(({ info, leaving }) => (leaving ? [info.name.nodeId] : [])))
+    const ids = new Set(this.map.entries().flatMap((entry) => (isLeaving(entry) ? [entry.info.name.nodeId] : [])))
     const { handOver } = this
     if (handOver !== undefined) ids.add(handOver.from)
     return ids
@@ -143,8 +147,8 @@ export class Standing {
   /** Another node could be Primary. */
   hasOthers(): boolean {
     const self = this.#parts.settings.nodeId
-    const mayReign = ({ info, degradedSince, leaving }: NodeEntry) =>
-      info.name.nodeId !== self && degradedSince === undefined && !leaving
+    const mayReign = (entry: NodeEntry) =>
+      entry.info.name.nodeId !== self && entry.degradedSince === undefined && !isLeaving(entry)
     return this.map.entries().some(mayReign)
   }
 

@@ -164,6 +164,7 @@ export const layer = (
       return Elector.of({
         isLeader: () => standing !== undefined && !isStopped && lock.isFresh(),
         leader: () => lock.holder() ?? (view.current().elector || undefined),
+        standAside: Effect.sync(lock.standAside),
         resign
       })
     })

@@ -80,7 +80,8 @@ const make = (
         now,
         opened: () => log.debug("peer_connected", fields),
         // A node that stops closes its own port before whoever still calls it.
-        failed: (reason) => log[to.nodeId === nodeId ? "debug" : "warn"]("peer_unreachable", { ...fields, reason }),
+        failed: (reason, missed) =>
+          log[missed && to.nodeId !== nodeId ? "warn" : "debug"]("peer_unreachable", { ...fields, reason }),
         idle: () => connections.delete(key)
       })
       connections.set(key, made)

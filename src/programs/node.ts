@@ -58,6 +58,7 @@ import * as StateMetrics from "../layers/StateMetrics.ts"
 import * as SupervisorFatal from "../layers/SupervisorFatal.ts"
 import * as WatchHubHistory from "../layers/WatchHubHistory.ts"
 import { ClusterView } from "../services/ClusterView.ts"
+import { Elector } from "../services/Elector.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
 import type { SettingsShape } from "../services/Settings.ts"
 
@@ -136,8 +137,14 @@ const alone = Layer.mergeAll(
   LeadershipClientNone.layer
 )
 
-/** Healthy from here on: for whoever asks, everything below is there. */
-export const loaded = Layer.effectDiscard(NodeStatus.use((status) => Effect.sync(status.setLoaded)))
+/** Healthy from here on: for whoever asks, everything below is there. The first to hear that the node stops. */
+export const loaded = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const elector = yield* Elector
+    yield* Effect.addFinalizer(() => elector.standAside)
+    yield* NodeStatus.use((status) => Effect.sync(status.setLoaded))
+  })
+)
 
 /** The bucket and the local disk that the settings name. */
 export const stores = (settings: SettingsShape) =>

@@ -12,6 +12,8 @@ export class Elector extends Context.Service<
     readonly isLeader: () => boolean
     /** Node id of the Elector as this node last heard; undefined: not known. */
     readonly leader: () => string | undefined
+    /** This node has begun to stop: a lock that it does not hold it does not take any more. */
+    readonly standAside: Effect.Effect<void>
     /** Gives the lock back so that another node can take it at once; best effort, bounded in time. */
     readonly resign: Effect.Effect<void>
   }

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { arbiterKey, encodeArbiter } from "../../src/core/election/arbiter.ts"
-import { lockKey } from "../../src/core/election/lock.ts"
+import { encodeLock, lockKey } from "../../src/core/election/lock.ts"
+import { isoTime } from "../../src/core/isoTime.ts"
 import { ClusterView } from "../../src/services/ClusterView.ts"
 import { NodeStatus } from "../../src/services/NodeStatus.ts"
 import { MemoryDisk } from "../../src/layers/LocalStoreMemory.ts"
@@ -454,6 +456,40 @@ describe("the bucket", () => {
   )
 
   it(
+    "that is away while the Elector's lock is held: its node is troubled from the first renewal that fails until one lands",
+    scene(async (w) => {
+      const [a, b] = await w.three()
+      const status = a.get(NodeStatus)
+      await w.pass(8_000)
+      assert.deepStrictEqual([status.health(), status.troubles()], ["healthy", []])
+      w.decide = () => ({ kind: "fail" })
+      await w.until("a renewal fails", () => a.events("elector_lock_failed").length > 0)
+      assert.strictEqual(status.health(), "degraded")
+      assert.match(status.troubles()[0]!, /^the bucket: .*leader\/elector\.json/)
+      assert.strictEqual(b.get(NodeStatus).health(), "healthy")
+      w.decide = () => undefined
+      await w.until("it is well again", () => status.health() === "healthy", 2_000)
+      assert.isTrue(a.isLeader)
+    })
+  )
+
+  it(
+    "whose lock another node has taken is no trouble",
+    scene(async (w) => {
+      const [a, b] = await w.three()
+      const status = a.get(NodeStatus)
+      let troubled = false
+      w.bucket.put(lockKey, encodeLock({ leaderId: "b", leaderAddr: "b.test:8443" }, isoTime(w.time.now)), undefined, 0)
+      await w.until("a has lost the lock", () => {
+        troubled ||= status.troubles().length > 0
+        return a.events("elector_lock_failed").length > 0 && !a.isLeader
+      })
+      assert.isFalse(troubled)
+      assert.strictEqual(b.role, "replica")
+    })
+  )
+
+  it(
     "that another Elector has written to: the write fails, and the other's Primary is told",
     scene(async (w) => {
       const [a, b, c] = await w.three()
@@ -561,6 +597,23 @@ describe("the lock", () => {
       assert.strictEqual(w.arbiter!.term, term)
       const again = w.start("z")
       await w.until("another one reigns", () => w.primary === again)
+    })
+  )
+
+  it(
+    "is not taken by a node that stands aside because it stops, and is kept by one that has it",
+    scene(async (w) => {
+      const [a, b, c] = await w.three()
+      for (const node of [a, b]) Effect.runSync(node.elector!.standAside)
+      await w.pass(20_000)
+      assert.isTrue(a.isLeader)
+      a.kill()
+      c.kill()
+      await w.pass(20_000)
+      assert.strictEqual(w.lock!.leaderId, "a")
+      assert.isFalse(b.isLeader)
+      const back = w.start("c", c.disk)
+      await w.until("one that stays takes it", () => w.leader === back)
     })
   )
 

@@ -74,7 +74,7 @@ class Scene {
   start(scope: Scope.Scope) {
     const elector = Layer.succeed(
       Elector,
-      Elector.of({ isLeader: () => this.leads, leader: () => this.heard, resign: Effect.void })
+      Elector.of({ isLeader: () => this.leads, leader: () => this.heard, standAside: Effect.void, resign: Effect.void })
     )
     const settings = { ...this.world.settings("b"), heartbeatIntervalMillis: 1_000 }
     const layer = HeartbeatCluster.layer.pipe(

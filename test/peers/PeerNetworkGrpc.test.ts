@@ -355,6 +355,62 @@ describe("the peer port", () => {
   )
 })
 
+describe("the log", () => {
+  const unreachables = (lines: ReadonlyArray<LogMemory.MemoryLine>) =>
+    lines.filter(({ event }) => event === "peer_unreachable").map(({ level }) => level)
+  const answering = () =>
+    Effect.gen(function* () {
+      const lines: Array<LogMemory.MemoryLine> = []
+      const world = socketWorld("plain text", () => IdentityPlain.layer, "127.0.0.1", lines)
+      const a = yield* world.node("node-1")
+      const b = yield* world.node("node-2")
+      b.network.handle(method, (request, _from, answer) => answer.succeed(request))
+      b.network.handleStream(streamMethod, (_from, out) => ({
+        message: (bytes) => void out.send(bytes),
+        drained: () => {},
+        closed: () => {}
+      }))
+      yield* call(a, b.at, method, "x")
+      return { a, b, lines, world }
+    })
+  const talking = Effect.gen(function* () {
+    const { a, b, lines, world } = yield* answering()
+    const wire = yield* Scope.make()
+    const { at } = yield* Scope.provide(world.way(a, b), wire)
+    const taken = new Taken()
+    a.network.open(at, streamMethod, taken).send(Buffer.from("x"))
+    yield* taken.until(() => taken.messages.length === 1)
+    return { a, lines, taken, cut: Scope.close(wire, Exit.void) }
+  })
+
+  it.live("does not warn of a peer that closes a connection on which nothing is under way", () =>
+    Effect.gen(function* () {
+      const { b, lines } = yield* answering()
+      yield* b.kill
+      while (unreachables(lines).length === 0) yield* Effect.sleep(10)
+      assert.deepStrictEqual(unreachables(lines), ["DEBUG"])
+    })
+  )
+
+  it.live("warns of a peer that is gone while a stream is open to it", () =>
+    Effect.gen(function* () {
+      const { cut, lines, taken } = yield* talking
+      yield* cut
+      yield* taken.until(() => taken.ends.length > 0)
+      assert.deepStrictEqual(unreachables(lines), ["WARN"])
+    })
+  )
+
+  it.live("does not warn of what this node's own stop ends", () =>
+    Effect.gen(function* () {
+      const { a, lines, taken } = yield* talking
+      yield* a.kill
+      yield* taken.until(() => taken.ends.length > 0)
+      assert.deepStrictEqual(new Set(unreachables(lines)), new Set(["DEBUG"]))
+    })
+  )
+})
+
 describe("PeerNetworkGrpc.layerEtcd", () => {
   it.live("listens at every address and says who it is by its name", () =>
     Effect.gen(function* () {

@@ -279,7 +279,11 @@ describe("a replica whose Primary is gone", () => {
       const { fiber, world } = yield* following([], 3)
       world.reachable = false
       world.line.close()
+      yield* pass(heartbeatMillis - 100)
+      assert.match(world.waiting!.what, /the Primary p at p:8086 to answer/)
+      assert.strictEqual(world.troubles.size, 0, "an election takes no longer")
       yield* pass(5_000)
+      assert.match(world.troubles.get("follow")!, /^the Primary p at p:8086 is not followed: /)
       assert.deepStrictEqual(new Set(world.suspected), new Set(["p"]))
       assert.match(world.waiting!.what, /the Primary p at p:8086 to answer/)
       assert.isUndefined(fiber.pollUnsafe())

@@ -28,6 +28,7 @@ const rereadMillis = 1_000
 const retryMillis = 500
 const deniedRetryMillis = 5_000
 const releaseMillis = 2_000
+const troubleName = "elector lock"
 
 export interface LockKeeper {
   /** Succeeds when this node holds the lock. */
@@ -36,6 +37,8 @@ export interface LockKeeper {
   readonly hold: Effect.Effect<void>
   /** Gives it back, if it is held; it is never taken again. */
   readonly release: Effect.Effect<void>
+  /** What is held is kept, and nothing is taken any more. */
+  readonly standAside: () => void
   /** Held, and renewed within the time in which nobody else may take it. */
   readonly isFresh: () => boolean
   /** Node id of whoever holds it, as last heard. */
@@ -54,7 +57,7 @@ interface Holder {
 
 export const makeLockKeeper = (parts: ElectorParts, isAlone: () => boolean): Effect.Effect<LockKeeper> =>
   Effect.gen(function* () {
-    const { store, membership, view, peers, leadership, log, settings, clock, nowMillis, wait } = parts
+    const { store, membership, view, peers, leadership, status, log, settings, clock, nowMillis, wait } = parts
     const { nodeId } = settings
     const alarm = new Alarm()
     const oneWrite = yield* Semaphore.make(1)
@@ -62,6 +65,7 @@ export const makeLockKeeper = (parts: ElectorParts, isAlone: () => boolean): Eff
     /** Held: the ETag of what this process has written last, and from when on that counts. */
     let held: { readonly etag: string; readonly sentAt: number } | undefined
     let released = false
+    let standsAside = false
     let holder: Holder | undefined
     /** `lastUpdated` of the last attempt to write, by which an answer that was lost is recognised. */
     let stamp = ""
@@ -105,12 +109,17 @@ export const makeLockKeeper = (parts: ElectorParts, isAlone: () => boolean): Eff
             bounded("PUT", lockKey),
             Effect.map((put) => {
               held = { etag: put.etag, sentAt }
+              status.setTrouble(troubleName, undefined)
               nameHolder({ nodeId, address: settings.advertise.election })
               return true
             }),
             Effect.catch((error) =>
               Effect.sync(() => {
                 log.warn("elector_lock_failed", { key: lockKey, error: error.message })
+                // Others say nothing of the bucket while they do not need it.
+                if (held !== undefined && (error._tag === "Unavailable" || error._tag === "Denied")) {
+                  status.setTrouble(troubleName, `the bucket: ${error.message}`)
+                }
                 return false
               })
             )
@@ -175,6 +184,10 @@ export const makeLockKeeper = (parts: ElectorParts, isAlone: () => boolean): Eff
           until: now + verdict.millis
         })
         return Math.min(verdict.millis, deadSince === undefined ? followMillis : suspectMillis)
+      }
+      if (standsAside) {
+        wait(undefined)
+        return followMillis
       }
       if (verdict.early) {
         tookEarlyAt = now
@@ -243,6 +256,7 @@ export const makeLockKeeper = (parts: ElectorParts, isAlone: () => boolean): Eff
       }
       held = undefined
       sight = undefined
+      status.setTrouble(troubleName, undefined)
     })
 
     const release = Effect.suspend(() => {
@@ -270,6 +284,9 @@ export const makeLockKeeper = (parts: ElectorParts, isAlone: () => boolean): Eff
       acquire,
       hold,
       release,
+      standAside: () => {
+        standsAside = true
+      },
       isFresh: () => held !== undefined && nowMillis() - held.sentAt < lockTimeoutMillis,
       holder: () => holder?.nodeId,
       look: () => alarm.ring()

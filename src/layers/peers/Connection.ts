@@ -15,7 +15,8 @@ const idleMillis = 60_000
 export interface ConnectionOptions extends DialOptions {
   readonly now: () => number
   readonly opened: () => void
-  readonly failed: (reason: string) => void
+  /** `missed`: something was under way or is wanted, and this node does not stop. */
+  readonly failed: (reason: string, missed: boolean) => void
   /** Nothing is left of it; it may be forgotten. */
   readonly idle: () => void
 }
@@ -81,9 +82,9 @@ export class Connection {
         this.#old.delete(link)
         if (this.#link === link) this.#link = undefined
         this.#lastReason = reason
-        if (wasOpen) return this.#options.failed(reason)
+        if (wasOpen) return this.#options.failed(reason, !this.#stopped && link.size > 0)
         const pause = Math.min(pauseMillisMax, pauseMillisMin * 2 ** this.#failures)
-        if (this.#failures === 0) this.#options.failed(reason)
+        if (this.#failures === 0) this.#options.failed(reason, !this.#stopped)
         if (pause < pauseMillisMax) this.#failures++
         this.#retryAt = this.#options.now() + pause
         this.#rest()

@@ -97,6 +97,8 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
   let waits = false
   /** Why it is not followed, as the log has said last. */
   let troubled = ""
+  /** When the stream broke that nothing has been heard after. */
+  let brokenAt: number | undefined
 
   const fence = makeFence({
     log,
@@ -196,6 +198,7 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
           if (heard) return
           heard = true
           troubled = ""
+          brokenAt = undefined
           status.setTrouble("follow", undefined)
           if (caughtUp) waitFor(undefined)
           journal.info("following", { primary: primary.name.nodeId, term: s.term, address: primary.peerAddress })
@@ -241,7 +244,11 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
         : (s.error?.message ?? "the stream was closed")
     if (why !== troubled) journal.warn("follow_broken", { primary: nodeId, term: s.term, error: why })
     troubled = why
-    status.setTrouble("follow", `the Primary ${nodeId} at ${primary.peerAddress} is not followed: ${why}`)
+    brokenAt ??= nowMillis()
+    // A change of Primary takes less than that, and is no trouble.
+    if (end === "silent" || nowMillis() - brokenAt >= parts.heartbeatMillis) {
+      status.setTrouble("follow", `the Primary ${nodeId} at ${primary.peerAddress} is not followed: ${why}`)
+    }
     waitFor(toAnswer(primary))
     if (unreachable) view.suspect(nodeId)
   }
@@ -305,6 +312,7 @@ export const makeReplica = (parts: ReplicaParts): Replica => {
         Effect.sync(() => {
           unsubscribe()
           waitFor(undefined)
+          brokenAt = undefined
           status.setTrouble("follow", undefined)
         })
       )

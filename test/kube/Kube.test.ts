@@ -19,8 +19,8 @@ const options = {
   writesPerSecond,
   seed,
   eventTtl: isLong ? { seconds: 20, reuseSeconds: 1 } : { seconds: 2, reuseSeconds: 1 },
-  // A watch that a busy machine holds up for longer than this is compacted away.
-  compactionMillis: isLong ? 10_000 : 1500
+  compactionMillis: isLong ? 10_000 : 1000,
+  compactsSeenOnly: !isLong
 }
 const progress = { NETSY_WATCH_PROGRESS_INTERVAL: isLong ? "5s" : "1s" }
 const settings = `NETSY_KUBE_SECONDS=${seconds} NETSY_KUBE_RATE=${writesPerSecond} NETSY_SEED=${seed}`

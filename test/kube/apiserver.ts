@@ -19,6 +19,8 @@ export interface ApiServerOptions {
   readonly style: Style
   readonly eventTtl: EventTtl
   readonly compactionMillis: number
+  /** Before everything older than this revision is compacted. */
+  readonly beforeCompaction: (revision: number) => Promise<unknown>
   readonly figures: Figures
   readonly history: History
 }
@@ -99,6 +101,7 @@ export class ApiServer {
   #compactor(): () => Promise<void> {
     let round: Round = { turn: 0, revision: 0 }
     return async () => {
+      await this.options.beforeCompaction(round.revision)
       round = await compactRound(this.#own, this.options.figures, round)
     }
   }
@@ -171,6 +174,12 @@ export class ApiServer {
         this.options.history.violation(`${this.options.name}: the cache of ${kind} never came to revision ${wanted}`)
       }
     }
+  }
+
+  /** Waits until every cache has come so far, where progress can be asked for. */
+  async hasSeen(revision: number): Promise<void> {
+    if (!this.#progressIsSafe) return
+    await Promise.all(kinds.map((kind) => this.caches[kind].reach(revision, true, neverMillis)))
   }
 
   #lastWritten(kind: Kind): number {

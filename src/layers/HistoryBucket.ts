@@ -184,12 +184,14 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
 
     const warm = (options: ReadOptions) =>
       Effect.gen(function* () {
-        yield* loadAll(yield* listBoth, Bodies.none, options, gentle)
-      }).pipe(
-        // Gone since it was listed: there is nothing to learn.
-        Effect.catchTag("NotFound", () => Effect.void),
-        Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
-      )
+        const lists = yield* listBoth
+        yield* loadAll(lists, Bodies.none, options, gentle).pipe(
+          // Gone since it was listed: there is nothing to learn.
+          Effect.catchTag("NotFound", () => Effect.void),
+          Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
+        )
+        return lists.chunks.length + lists.snapshots.length
+      })
 
     const pathRecords = <A>(stream: Stream.Stream<A, LoadError>): Stream.Stream<A, HistoryError> =>
       stream.pipe(

@@ -78,8 +78,8 @@ export class History extends Context.Service<
   History,
   {
     readonly read: (options: ReadOptions) => Effect.Effect<BucketHistory, HistoryError>
-    /** Learns, without haste, what a later `read` would have to fetch object by object. */
-    readonly warm: (options: ReadOptions) => Effect.Effect<void, HistoryError>
+    /** Learns, without haste, what a later `read` would have to fetch object by object. How many objects there are. */
+    readonly warm: (options: ReadOptions) => Effect.Effect<number, HistoryError>
     /** Highest term in any header, on the path or not; 0 for an empty bucket. */
     readonly highestTerm: Effect.Effect<number, HistoryError>
   }

@@ -10,6 +10,12 @@ import type { Log } from "../../services/Log.ts"
 const pollMillis = 100
 /** In mode quorum a chunk a minute is usual. */
 const againMillis = 10 * 60_000
+/**
+ * In mode store every batch is a chunk: new ones are looked for so often, for each thousand that are listed. What a stop
+ * finds unread is what was written since.
+ */
+const storeMillis = 1_000
+const pageObjects = 1_000
 const retryMillis = 10_000
 
 export interface WarmParts {
@@ -26,7 +32,7 @@ export const makeWarm = ({ history, journal, nowMillis, rests, storedIndex, view
   Effect.gen(function* () {
     let warmedAt: number | undefined
     let warmedTo = 0
-    /** In mode store every batch is a chunk: those are read when it is over. */
+    let listed = 0
     let wasStore = false
     const untilBusy = Effect.gen(function* () {
       while (rests()) yield* Effect.sleep(pollMillis)
@@ -35,11 +41,11 @@ export const makeWarm = ({ history, journal, nowMillis, rests, storedIndex, view
       const { arbiter, nodes } = view.current()
       if (arbiter === undefined || nodes.length < 2 || !rests()) return false
       if (warmedAt === undefined) return true
-      if (arbiter.mode === "store") {
-        wasStore = true
-        return false
-      }
-      return wasStore || (nowMillis() - warmedAt >= againMillis && storedIndex() !== warmedTo)
+      const isStore = arbiter.mode === "store"
+      if (wasStore && !isStore) return true
+      wasStore = isStore
+      const pause = isStore ? storeMillis * (1 + Math.floor(listed / pageObjects)) : againMillis
+      return nowMillis() - warmedAt >= pause && storedIndex() !== warmedTo
     }
     for (;;) {
       yield* Effect.sleep(pollMillis)
@@ -48,14 +54,14 @@ export const makeWarm = ({ history, journal, nowMillis, rests, storedIndex, view
       const begun = nowMillis()
       const recoveredTerm = view.current().arbiter?.recovered?.term
       const done = yield* history.warm({ recoveredTerm }).pipe(
-        Effect.as(true),
         Effect.catch((error) => {
           journal.debug("history_warm_up_failed", { error: error.message })
-          return Effect.as(Effect.sleep(retryMillis), false)
+          return Effect.as(Effect.sleep(retryMillis), undefined)
         }),
-        Effect.raceFirst(Effect.as(untilBusy, false))
+        Effect.raceFirst(Effect.as(untilBusy, undefined))
       )
-      if (!done) continue
+      if (done === undefined) continue
+      listed = done
       warmedAt = nowMillis()
       warmedTo = to
       wasStore = view.current().arbiter?.mode === "store"

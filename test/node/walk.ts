@@ -36,6 +36,7 @@ import { complaintsOf } from "../linear/check.ts"
 import { Recorder } from "../linear/Recorder.ts"
 import { answerOf, fromWire, watchResponseOf } from "../linear/wire.ts"
 import { clockOf, FileWatch, Life, VirtualTime } from "./virtual.ts"
+import { compareReadings } from "./twoReadings.ts"
 import { type Plan, walkBucket } from "./walkBucket.ts"
 import { type Call, type Changes, type Shown, WalkHistory } from "./walkHistory.ts"
 import { rangeOf } from "../support/requests.ts"
@@ -67,6 +68,8 @@ const healMillisMax = 60_000
 const healClusterMillisMax = 120_000
 /** When a real store gives a request up that is not answered. */
 const hangMillis = 6_000
+/** So often two readers compare what they find in the bucket. */
+const compareMillis = 2_000
 const clients = 4
 /** Log events that tell whether a walk has been anywhere. */
 const told = new Set([
@@ -184,6 +187,7 @@ export class Walk {
   readonly #compacts: boolean
   readonly #lease: number
   readonly #snapshots: boolean
+  #compareAt = compareMillis
   readonly #files: FileWatch
   #state: number
   #outage: { readonly until: number; readonly hang: boolean } | undefined
@@ -709,8 +713,16 @@ export class Walk {
         this.#pending.delete(id)
         this.history.violation(`${pending.call.what} was not answered within ${answerMillisMax} ms`)
       }
+      if (this.time.now >= this.#compareAt) await this.#compareReadings()
       each()
     }
+  }
+
+  async #compareReadings(): Promise<void> {
+    this.#compareAt = this.time.now + compareMillis
+    const wrong = await compareReadings(this.bucket)
+    if (wrong !== undefined) this.#count("buckets read twice")
+    if (wrong !== undefined && wrong !== "") this.history.violation(wrong)
   }
 
   async run(): Promise<WalkReport> {

@@ -138,6 +138,9 @@ describe("a cluster that is disturbed for a long time", () => {
       await load.stop()
       await cluster.untilHealthy()
       if (cluster.program === "etcd") return leases.problems
+      // A new Primary uploads its whole log: else the nodes have compacted what the bucket's last revision is compared at.
+      const primary = await cluster.primary()
+      await cluster.moveLeader(cluster.running.find((node) => node !== primary)!)
       const { code, table } = await verify(cluster)
       say(`netsy verify:\n${table}`)
       return [...leases.problems.slice(0, 5), ...(code === 0 ? [] : [`netsy verify ended with ${code}`])]

@@ -703,6 +703,9 @@ export class Walk {
     const until = this.time.now + millis
     while (this.time.now < until && !done() && this.history.violations.length === 0) {
       this.time.step(stepMillis)
+      // On its way up a process looks for leftovers of snapshots on the real disk, whenever it comes to that.
+      if (this.#slots.some(({ running }) => running !== undefined && running.kv === undefined))
+        this.time.expectRealWork()
       await this.time.settle()
       // A clean stop takes one whatever the thresholds say.
       if (this.#snapshots || this.#processes.some((p) => p.stopping && !p.life.dead)) await this.#files.settle()

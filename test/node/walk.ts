@@ -704,7 +704,7 @@ export class Walk {
     while (this.time.now < until && !done() && this.history.violations.length === 0) {
       this.time.step(stepMillis)
       // On its way up a process looks for leftovers of snapshots on the real disk, whenever it comes to that.
-      if (this.#slots.some(({ running }) => running !== undefined && running.kv === undefined))
+      if (this.#cluster && this.#slots.some(({ running }) => running !== undefined && running.kv === undefined))
         this.time.expectRealWork()
       await this.time.settle()
       // A clean stop takes one whatever the thresholds say.
@@ -781,6 +781,16 @@ export class Walk {
     )
     for (const slot of this.#slots) {
       if (!isUp(slot)) this.history.violation(`${slot.name} was not up again within ${healClusterMillisMax} ms`)
+    }
+    // One after the other: when all stop at once and lose their disks, what only the buffer had may be lost (design 6.4).
+    for (const slot of this.#cluster ? this.#slots.slice(1) : []) {
+      if (slot.running !== undefined && !slot.running.stopping) this.#stop(slot, slot.running)
+      const others = this.#slots.filter((other) => other.running?.kv !== undefined && !other.running.stopping)
+      await this.#go(
+        30_000,
+        () => {},
+        () => slot.running === undefined && others.every((other) => other.running?.kv?.revision() === this.history.seen)
+      )
     }
     for (const slot of this.#slots)
       if (slot.running !== undefined && !slot.running.stopping) this.#stop(slot, slot.running)

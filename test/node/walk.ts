@@ -761,6 +761,26 @@ export class Walk {
     }
   }
 
+  /** Somebody reigns and is followed by everybody who runs: each has answered a linearizable read. */
+  async #untilReadable(): Promise<void> {
+    const range = rangeRequest(all, all, 0, false)
+    for (const { name, running } of this.#slots) {
+      let answered = running?.kv === undefined
+      let asked = false
+      await this.#go(
+        healClusterMillisMax,
+        () => {
+          if (asked) return
+          asked = true
+          const again = (): void => void (asked = false)
+          running?.kv?.range(range, { succeed: () => void (answered = true), fail: again })
+        },
+        () => answered
+      )
+      if (!answered) this.history.violation(`${name} answers no read although nothing disturbs it`)
+    }
+  }
+
   /** Faults end; every call is answered; a new machine with nothing but the bucket shows the whole history. */
   async #heal(): Promise<void> {
     this.#healed = true
@@ -782,14 +802,15 @@ export class Walk {
     for (const slot of this.#slots) {
       if (!isUp(slot)) this.history.violation(`${slot.name} was not up again within ${healClusterMillisMax} ms`)
     }
-    // One after the other: when all stop at once and lose their disks, what only the buffer had may be lost (design 6.4).
+    // One after the other, under a Primary: when all stop at once and lose their disks, or while nobody reigns, what only
+    // the buffer had may be lost (design 6.4).
     for (const slot of this.#cluster ? this.#slots.slice(1) : []) {
+      await this.#untilReadable()
       if (slot.running !== undefined && !slot.running.stopping) this.#stop(slot, slot.running)
-      const others = this.#slots.filter((other) => other.running?.kv !== undefined && !other.running.stopping)
       await this.#go(
         30_000,
         () => {},
-        () => slot.running === undefined && others.every((other) => other.running?.kv?.revision() === this.history.seen)
+        () => slot.running === undefined
       )
     }
     for (const slot of this.#slots)

@@ -211,21 +211,3 @@ export const sizeComplaints = (file: SourceFile, allowed: ReadonlyArray<Allowed>
   const lines = file.text.split("\n").length - 1
   return lines > lineLimit ? [`${file.path}: ${lines} lines; more than ${lineLimit} are more than one idea`] : []
 }
-
-/** Relative links of a Markdown file that lead nowhere, and make targets it names that do not exist. */
-export const documentComplaints = (
-  file: SourceFile,
-  exists: (path: string) => boolean,
-  makeTargets: ReadonlySet<string>
-): ReadonlyArray<string> => {
-  if (!file.path.endsWith(".md")) return []
-  const links = [...file.text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
-    .map((match) => match[1] ?? "")
-    .filter((link) => !/^[a-z]+:/.test(link) && !exists(resolveImport(file.path, link)))
-    .map((link) => `${file.path}: the link ${link} leads nowhere`)
-  const targets = [...file.text.matchAll(/`(?:[A-Z_0-9]+=\S+ )*make ([a-z-]+)/g)]
-    .map((match) => match[1] ?? "")
-    .filter((target) => !makeTargets.has(target))
-    .map((target) => `${file.path}: there is no target "make ${target}"`)
-  return [...links, ...targets]
-}

@@ -6,7 +6,6 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { allowed } from "./allowed.ts"
 import {
-  documentComplaints,
   importComplaints,
   importsOf,
   lineLimit,
@@ -30,10 +29,6 @@ const files: ReadonlyArray<SourceFile> = execFileSync(
   .filter((path) => textual.test(path) && existsSync(join(root, path)))
   .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }))
 
-const makeTargets = new Set(
-  [...readFileSync(join(root, "Makefile"), "utf8").matchAll(/^([a-z-]+):/gm)].map((match) => match[1] ?? "")
-)
-const exists = (path: string): boolean => existsSync(join(root, path))
 const none = (complaints: ReadonlyArray<string>): void => assert.deepStrictEqual([...complaints], [])
 
 describe("the project", () => {
@@ -54,9 +49,6 @@ describe("the project", () => {
   })
   it("source files are small", () => {
     none(files.flatMap((file) => sizeComplaints(file, allowed)))
-  })
-  it("documents link to what exists and name targets that exist", () => {
-    none(files.flatMap((file) => documentComplaints(file, exists, makeTargets)))
   })
   it("every exception is still needed and has a reason", () => {
     const idle = allowed.filter(({ path, reason, rule }) => {
@@ -138,13 +130,8 @@ describe("a rule", () => {
     }
     none(wordComplaints(source("src/layers/A.ts", "// Effect.forkScoped would be silent\n"), []))
   })
-  it("refuses large files, dead links and unknown targets", () => {
+  it("refuses large files", () => {
     assert.strictEqual(counts(sizeComplaints(source("src/a.ts", "x\n".repeat(lineLimit + 1)), [])), 1)
     none(sizeComplaints(source("src/a.ts", "x\n".repeat(lineLimit)), []))
-    const text = "[a](gone.md) [b](../README.md#x) [c](https://example.org) `make nothing` `make start NETSY_COUNT=1`"
-    assert.strictEqual(
-      counts(documentComplaints(source("docs/a.md", text), (path) => path === "README.md", makeTargets)),
-      2
-    )
   })
 })

@@ -3,7 +3,6 @@
  * so far are served, the database is checkpointed and closed, the lock is released, and the thread ends.
  */
 import { randomBytes } from "node:crypto"
-import { Worker } from "node:worker_threads"
 import { Clock, Effect, Layer, Semaphore } from "effect"
 import { assert } from "../core/assert.ts"
 import {
@@ -29,6 +28,7 @@ import {
 } from "../services/LocalStore.ts"
 import type { OpenedFacts, Reply } from "./localstore/protocol.ts"
 import { Requests } from "./localstore/requests.ts"
+import { startWorker } from "./localstore/thread.ts"
 
 export interface LocalStoreSqliteOptions {
   /** The database file; its folder is made when it is missing. */
@@ -183,9 +183,7 @@ const randomIncarnation = (): string => randomBytes(16).toString("hex")
 
 const startThread = (path: string) =>
   Effect.sync(() => {
-    // The extension is this file's own: sources run as they are, a compiled build has .js everywhere.
-    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"
-    const worker = new Worker(new URL(`./localstore/worker.${extension}`, import.meta.url), { execArgv: [] })
+    const worker = startWorker(path)
     return { worker, requests: new Requests(worker, path) }
   })
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Development certificates in temp/certs for N nodes (default 1): one CA, one external client, a server and a peer
-# certificate a node, a service-account key for Kubernetes. What is there and valid for another week stays.
+# certificate a node; for a kube-apiserver on top its server certificate, its administrator's and its service-account
+# key. What is there and valid for another week stays.
 # usage: certs.sh [N]      NETSY_CERTS_ADDRESSES: more IP addresses for the server certificates
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd -P)
@@ -25,17 +26,17 @@ good() {
     openssl verify -CAfile ca.crt "$1.crt" >/dev/null 2>&1
 }
 
-# certificate PATH COMMON-NAME SAN KEY-USAGE EXTENDED-KEY-USAGE
+# certificate PATH SUBJECT SAN KEY-USAGE EXTENDED-KEY-USAGE; without a name besides the subject SAN is empty
 certificate() {
   if good "$1"; then return 0; fi
   mkdir -p "$(dirname -- "$1")"
   new_key "$work/leaf.key"
-  quietly openssl req -new -key "$work/leaf.key" -subj "/CN=$2" -out "$work/leaf.csr"
+  quietly openssl req -new -key "$work/leaf.key" -subj "$2" -out "$work/leaf.csr"
   cat >"$work/leaf.ext" <<EXT
 basicConstraints = critical, CA:FALSE
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
-subjectAltName = $3
+${3:+subjectAltName = $3}
 keyUsage = critical, $4
 extendedKeyUsage = $5
 EXT
@@ -65,7 +66,7 @@ CNF
   made=" ca"
 fi
 
-certificate client etcd-client "URI:netsy://$cluster/client/etcd-client" digitalSignature clientAuth
+certificate client /CN=etcd-client "URI:netsy://$cluster/client/etcd-client" digitalSignature clientAuth
 
 names="DNS:localhost, IP:127.0.0.1, IP:::1"
 for address in ${NETSY_CERTS_ADDRESSES:-}; do names="$names, IP:$address"; done
@@ -74,10 +75,17 @@ k=1
 while [ $k -le "$count" ]; do
   node=dev-node-$k
   id="URI:netsy://$cluster/peer/$node"
-  certificate "$node/server" "$node" "$id, $names" "digitalSignature, keyEncipherment" serverAuth
-  certificate "$node/peer" "$node" "$id" digitalSignature clientAuth
+  certificate "$node/server" "/CN=$node" "$id, $names" "digitalSignature, keyEncipherment" serverAuth
+  certificate "$node/peer" "/CN=$node" "$id" digitalSignature clientAuth
   k=$((k + 1))
 done
+
+# 10.0.0.1 is the first address of the services in scripts/kubernetes/kube-apiserver.sh.
+certificate kube-apiserver /CN=kube-apiserver \
+  "DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local, IP:10.0.0.1, $names" \
+  "digitalSignature, keyEncipherment" serverAuth
+# Kubernetes gives the group system:masters every right. Netsy refuses this certificate: it has no name netsy://…
+certificate kubectl /O=system:masters/CN=kubectl "" digitalSignature clientAuth
 
 if [ ! -s service-account.key ]; then
   quietly openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$work/service-account.key"

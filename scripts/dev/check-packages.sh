@@ -7,6 +7,7 @@ need() { command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"
 need etcdctl etcd-client
 need etcd etcd-server
 need openssl openssl
+need shellcheck shellcheck
 if [ "${1:-}" = clients ]; then
   need go golang-go
   need /usr/share/gocode/src/go.etcd.io/etcd/clientv3 golang-etcd-server-dev

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Sourced, POSIX sh: which Node runs this clone. The version of the private Node stands here and nowhere else.
 
+# shellcheck disable=SC2034 # used by those who source this
 PRIVATE_NODE_VERSION=24.21.0
 
 # Name of the npm package that holds a Node for this machine; empty where there is none.

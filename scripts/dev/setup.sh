@@ -56,6 +56,7 @@ if git rev-parse --git-dir >/dev/null 2>&1 && [ "$(git rev-parse --show-toplevel
   hook=$(git rev-parse --git-path hooks)/pre-commit
   if [ ! -e "$hook" ] && [ ! -L "$hook" ]; then
     mkdir -p "$(dirname -- "$hook")"
+    # shellcheck disable=SC2016 # the hook itself asks for the folder, when it runs
     printf '#!/bin/sh\nexec "$(git rev-parse --show-toplevel)/scripts/git-hooks/pre-commit" "$@"\n' >"$hook"
     chmod +x "$hook"
     found "pre-commit hook installed"

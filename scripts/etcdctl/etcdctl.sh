@@ -17,7 +17,7 @@ done
 given=" $* "
 for pair in "ENDPOINTS=${ETCDCTL_ENDPOINTS:-https://127.0.0.1:2378}" "CACERT=$certs/ca.crt" "CERT=$certs/client.crt" "KEY=$certs/client.key"; do
   name=${pair%%=*}
-  flag=$(printf %s "$name" | tr 'A-Z' 'a-z')
+  flag=$(printf %s "$name" | tr '[:upper:]' '[:lower:]')
   case $given in
   *" --$flag "* | *" --$flag="*) unset "ETCDCTL_$name" ;;
   *) export "ETCDCTL_$name=${pair#*=}" ;;

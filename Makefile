@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-stores test-cluster soak sim sim-many fuzz bench bench-join
+.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-cluster soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -82,6 +82,11 @@ test-clients: ## Other real clients: npm's etcd3, etcd's own in Go, PostgreSQL u
 	@scripts/dev/check-packages.sh clients
 	@NETSY_TEST_FILES='test/{clients,goclient,patroni}/*.{test,packages}.ts' $(VITEST) $(ARGS)
 	@echo "Again: make test-clients"
+
+test-docs: ## Everything that the pages show is done as shown; make test does it for README.md (NETSY_DOCS_PAGES=docs/x.md for one)
+	@scripts/dev/check-packages.sh
+	@NETSY_DOCS_PAGES=$${NETSY_DOCS_PAGES:-all} $(VITEST) test/docs $(ARGS)
+	@echo "Again: make test-docs"
 
 test-stores: ## The object stores against other people's servers (docs/storage.md says what to install)
 	@NETSY_TEST_FILES='test/objectstore/*.packages.ts' $(VITEST) $(ARGS)

@@ -1,8 +1,8 @@
 /** All Markdown files of the project: links, anchors and names lead somewhere. */
 import { assert, describe, it } from "@effect/vitest"
-import { codeComplaints, linkComplaints, nameComplaints, placeComplaints } from "./support/complaints.ts"
+import { codeComplaints, linkComplaints, nameComplaints } from "./support/complaints.ts"
 import { parsePage } from "./support/page.ts"
-import { names, pages, read } from "./support/project.ts"
+import { names, pages } from "./support/project.ts"
 
 const byPath = new Map(pages.map((page) => [page.path, page]))
 const none = (complaints: ReadonlyArray<string>): void => assert.deepStrictEqual([...complaints], [])
@@ -17,9 +17,6 @@ describe("the pages", () => {
   })
   it("name paths, make targets, variables, keys and flags that exist", () => {
     none(pages.flatMap((page) => codeComplaints(page, names)))
-  })
-  it("name no place on somebody's machine", () => {
-    none(pages.flatMap((page) => placeComplaints(page.path, read(page.path))))
   })
 })
 
@@ -71,8 +68,5 @@ describe("a name in backticks", () => {
       'docs/a.md:5: there is no target "make nothing"'
     ])
     assert.lengthOf(nameComplaints("a:1", "true && make start nothing", names), 1)
-  })
-  it("may not be a home directory", () => {
-    assert.lengthOf(placeComplaints("a.md", "one\n`/home/somebody/x` and /var/lib/netsy\n"), 1)
   })
 })

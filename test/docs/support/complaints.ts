@@ -28,7 +28,6 @@ const roots = ["src", "docs", "test", "scripts", "deploy", "examples", "images",
 const pathPattern = new RegExp(
   `^(?:\\./)?((?:${roots.join("|").replace(".", "\\.")})/[\\w./*{},@-]*)(?:[:#]\\d+)?(?:\\s|$)`
 )
-const placePattern = /(?:^|[\s"'`=:(])(\/(?:work|home|root|Users)\/[\w.-]+)/
 
 /** Names of the project in one piece of code: a word in backticks, or a line of a block of commands. */
 export const nameComplaints = (at: string, text: string, names: Names): ReadonlyArray<string> => {
@@ -69,10 +68,3 @@ export const codeComplaints = (page: Page, names: Names): ReadonlyArray<string> 
       text.split("\n").flatMap((words, i) => nameComplaints(`${page.path}:${line + i}`, words.trim(), names))
     )
 ]
-
-/** Directories of somebody's own machine. */
-export const placeComplaints = (path: string, text: string): ReadonlyArray<string> =>
-  text.split("\n").flatMap((line, i) => {
-    const place = placePattern.exec(line)?.[1]
-    return place === undefined ? [] : [`${path}:${i + 1}: ${place} is a place on one machine`]
-  })

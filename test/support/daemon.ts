@@ -55,6 +55,8 @@ export interface Daemon {
 export interface DaemonOptions {
   /** What is started, whatever the environment says. */
   readonly program?: "netsy" | "etcd"
+  /** Another netsy than this clone's. */
+  readonly executable?: string
   readonly tls?: boolean
   /** Another store than the directory; not for TLS. */
   readonly storage?: string
@@ -103,7 +105,7 @@ const netsyCommand = (directory: string, ports: Ports, options: DaemonOptions): 
     NETSY_DATA_DIR: join(directory, "data"),
     ...options.env
   }
-  const file = join(root, "bin/netsy")
+  const file = options.executable ?? join(root, "bin/netsy")
   if (options.tls !== true) {
     const storage = options.storage ?? `dir:${join(directory, "bucket")}`
     const args = ["--storage", storage, "--insecure", ...(options.args ?? [])]

@@ -1,11 +1,18 @@
 /** What the AWS SDK gets to send when the body is a stream. */
 import { Readable } from "node:stream"
 
+interface QuietSource {
+  readonly body: Readable
+  readonly broken: AbortSignal
+  readonly failure: () => unknown
+  readonly close: () => void
+}
+
 /**
  * A body for the SDK that never fails: inside the SDK a failing stream is either not noticed or ends the process.
  * Instead it stops, `broken` aborts the request, and `failure` says why.
  */
-export const quietSource = (pieces: AsyncIterable<Uint8Array>) => {
+export const quietSource = (pieces: AsyncIterable<Uint8Array>): QuietSource => {
   const broken = new AbortController()
   const closed = Promise.withResolvers<void>()
   let failure: unknown

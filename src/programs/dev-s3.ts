@@ -1,8 +1,10 @@
 /** The program `dev-s3`: flags to `startDevS3`. Usage: docs/dev-s3.md. */
 // A plain Node program that must show wall-clock time to S3 clients.
 // @effect-diagnostics globalDate:off
+import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { type Faults, parseChances, parseLatency } from "./dev-s3/faults.ts"
+import { parsePolicy, type Policy } from "./dev-s3/policy.ts"
 import { startDevS3 } from "./dev-s3/server.ts"
 
 const usage = `Usage: dev-s3 [flags]
@@ -14,6 +16,7 @@ const usage = `Usage: dev-s3 [flags]
   --lose-answer OP:CHANCE  requests that take effect and are never answered, e.g. put:0.01
   --down                   every request is answered with 503
   --deny ACTION            IAM action that is refused, e.g. s3:PutObject, may be repeated
+  --policy PATH            IAM policy file; what it does not allow is refused
   --seed NUMBER            seed of all chances and delays (default 1)
   --fsync                  sync every write to disk before its answer
   --verbose                one line per request
@@ -22,6 +25,14 @@ const usage = `Usage: dev-s3 [flags]
 
 const text = { type: "string" } as const
 const flag = { type: "boolean", default: false } as const
+
+const readPolicy = (path: string): Policy => {
+  try {
+    return parsePolicy(readFileSync(path, "utf8"))
+  } catch (error) {
+    throw new Error(`--policy ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+}
 
 const main = async (): Promise<void> => {
   const { values } = parseArgs({
@@ -34,6 +45,7 @@ const main = async (): Promise<void> => {
       "lose-answer": { ...text, multiple: true, default: [] },
       down: flag,
       deny: { ...text, multiple: true, default: [] },
+      policy: text,
       seed: { ...text, default: "1" },
       fsync: flag,
       verbose: flag,
@@ -51,7 +63,8 @@ const main = async (): Promise<void> => {
     fail: values.fail.length === 0 ? {} : parseChances(values.fail.join(",")),
     loseAnswer: values["lose-answer"].length === 0 ? {} : parseChances(values["lose-answer"].join(",")),
     down: values.down,
-    deny: values.deny
+    deny: values.deny,
+    policy: values.policy === undefined ? undefined : readPolicy(values.policy)
   }
   const line = (message: string): void => void process.stdout.write(`${new Date().toISOString()} ${message}\n`)
   const server = await startDevS3({

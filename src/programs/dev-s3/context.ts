@@ -1,6 +1,7 @@
 /** What a handler gets and what it gives back. */
 import type { IncomingMessage } from "node:http"
 import type { OperationGroup } from "./faults.ts"
+import type { ConditionKeys } from "./policy.ts"
 import type { Storage } from "./storage.ts"
 
 export interface Context {
@@ -13,8 +14,8 @@ export interface Context {
   /** `Storage.begin` of when the head arrived. */
   readonly begun: number
   readonly nowMillis: () => number
-  /** Whether this IAM action is allowed (a missing object is a 403 for who may not list). */
-  readonly allowed: (action: string) => boolean
+  /** Whether this IAM action is allowed on the resource (a missing object is a 403 for who may not list). */
+  readonly allowed: (action: string, resource: string, keys?: ConditionKeys) => boolean
 }
 
 export interface Reply {

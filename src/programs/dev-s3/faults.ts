@@ -3,6 +3,8 @@
  * the server runs. All chances come from one seeded generator, so a run can be repeated.
  */
 
+import type { Policy } from "./policy.ts"
+
 /** What `--fail` and `--lose-answer` name. Multipart uploads count as `put`. */
 export const operationGroups = ["get", "head", "put", "copy", "delete", "list", "bucket", "sts"] as const
 export type OperationGroup = (typeof operationGroups)[number]
@@ -34,6 +36,8 @@ export interface Faults {
   down: boolean
   /** IAM actions (`s3:PutObject`) or operations (`s3:ListObjectsV2`) that get a 403; `*` at the end matches the rest. */
   deny: ReadonlyArray<string>
+  /** What it does not allow gets a 403; undefined: everything is allowed. */
+  policy: Policy | undefined
   /** Decides for single calls, before everything else. */
   intercept: ((call: Call) => Fault | undefined) | undefined
 }
@@ -44,6 +48,7 @@ export const noFaults = (): Faults => ({
   loseAnswer: {},
   down: false,
   deny: [],
+  policy: undefined,
   intercept: undefined
 })
 

@@ -1,19 +1,20 @@
-/** Single objects: get, head, put, copy, delete, and DeleteObjects. */
+/** Single objects: get, head, put, copy. */
 // A plain Node program that must show wall-clock time to S3 clients.
 // @effect-diagnostics globalDate:off
 import { closeSync, linkSync, readSync, rmSync } from "node:fs"
 import { copyFile } from "node:fs/promises"
-import { child, childText, MalformedXml, readXml, writeXml, type XmlContent } from "../../core/s3/xml.ts"
+import { MalformedXml, readXml, writeXml, type XmlContent } from "../../core/s3/xml.ts"
 import { type Body, readBody, readText } from "./body.ts"
 import { type Context, headerOf, type Reply, s3Namespace, xmlReply } from "./context.ts"
 import { errors, S3Error } from "./errors.ts"
 import type { ObjectHeaders, ObjectMeta } from "./journal.ts"
 import { iso } from "./listing.ts"
+import { bucketArn, keyArn, objectArn } from "./policy.ts"
 import { type Conditions, namesEtag } from "./storage.ts"
 
 const inMemoryBytesMax = 1 << 20
-const deleteKeysMax = 1000
 const textBytesMax = 4 << 20
+const viaService = "s3.us-east-1.amazonaws.com"
 const storageClasses =
   /^(STANDARD|REDUCED_REDUNDANCY|STANDARD_IA|ONEZONE_IA|INTELLIGENT_TIERING|GLACIER|DEEP_ARCHIVE|GLACIER_IR|EXPRESS_ONEZONE)$/
 
@@ -57,7 +58,15 @@ const storageHeaders = (context: Context): ObjectHeaders => {
     }
     kept["x-amz-server-side-encryption-aws-kms-key-id"] = kmsKey
   }
+  checkKey(context, "kms:GenerateDataKey", kept)
   return kept
+}
+
+/** What is encrypted with a key of one's own, S3 writes and reads only for who may use that key. */
+const checkKey = (context: Context, action: string, headers: ObjectHeaders): void => {
+  const key = headers["x-amz-server-side-encryption-aws-kms-key-id"]
+  if (key === undefined || context.allowed(action, keyArn(key), { "kms:ViaService": viaService })) return
+  throw errors.accessDenied(action)
 }
 
 /** Headers that answer a write: the encryption that was used. */
@@ -97,7 +106,7 @@ export const findObject = (context: Context, bucket = context.bucket, key = cont
   try {
     return context.storage.find(bucket, key)
   } catch (error) {
-    throw context.allowed("s3:ListBucket") ? error : errors.accessDenied("s3:ListBucket")
+    throw context.allowed("s3:ListBucket", bucketArn(bucket)) ? error : errors.accessDenied("s3:ListBucket")
   }
 }
 
@@ -179,6 +188,7 @@ const readObject = (context: Context, withBody: boolean): Reply => {
   }
   const status = range === undefined ? 200 : 206
   if (!withBody || size === 0) return { status, headers }
+  checkKey(context, "kms:Decrypt", meta.headers)
   const fd = context.storage.open(context.bucket, context.key, meta)
   if (size > inMemoryBytesMax) return { status, headers, body: { fd, start, size } }
   try {
@@ -214,8 +224,9 @@ export const copySource = (context: Context): { bucket: string; key: string } =>
 /** The object a copy reads, with the `x-amz-copy-source-if-*` conditions checked. */
 export const findSource = (context: Context): { bucket: string; key: string; meta: ObjectMeta } => {
   const { bucket, key } = copySource(context)
-  if (!context.allowed("s3:GetObject")) throw errors.accessDenied("s3:GetObject")
+  if (!context.allowed("s3:GetObject", objectArn(bucket, key))) throw errors.accessDenied("s3:GetObject")
   const meta = findObject(context, bucket, key)
+  checkKey(context, "kms:Decrypt", meta.headers)
   const header = (name: string): string | undefined => headerOf(context, `x-amz-copy-source-${name}`)
   if (checkReadConditions(meta, header) === "notModified") throw errors.preconditionFailed()
   return { bucket, key, meta }
@@ -255,34 +266,6 @@ export const copyObject = async (context: Context): Promise<Reply> => {
 
 const withoutStorageHeaders = (headers: ObjectHeaders): ObjectHeaders =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => name === "content-type" || !name.startsWith("x-amz-s")))
-
-export const deleteObject = (context: Context): Reply => {
-  const ifMatch = headerOf(context, "if-match")
-  if (ifMatch !== undefined) {
-    const meta = context.storage.find(context.bucket, context.key)
-    if (!namesEtag(ifMatch, meta.etag)) throw errors.preconditionFailed()
-  }
-  context.storage.delete(context.bucket, context.key)
-  return { status: 204 }
-}
-
-export const deleteObjects = async (context: Context): Promise<Reply> => {
-  context.storage.bucket(context.bucket)
-  const root = await readXmlBody(context, "Delete")
-  const quiet = childText(root, "Quiet")?.trim() === "true"
-  const wanted = root.children.filter((element) => element.name === "Object")
-  if (wanted.length === 0 || wanted.length > deleteKeysMax) {
-    throw errors.malformedXml(`a request names 1 to ${deleteKeysMax} objects`)
-  }
-  const elements: Array<readonly [string, XmlContent]> = []
-  for (const element of wanted) {
-    const key = child(element, "Key")?.text ?? ""
-    if (key === "") throw errors.malformedXml("an Object without a Key")
-    context.storage.delete(context.bucket, key)
-    if (!quiet) elements.push(["Deleted", [["Key", key]]])
-  }
-  return xmlReply(writeXml("DeleteResult", elements, s3Namespace))
-}
 
 export const readXmlBody = async (context: Context, rootName: string) => {
   try {

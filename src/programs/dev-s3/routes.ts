@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http"
 import { writeXml } from "../../core/s3/xml.ts"
 import { type Context, type Operation, type Reply, s3Namespace, xmlReply } from "./context.ts"
+import { deleteObject, deleteObjects } from "./deletions.ts"
 import { errors, S3Error } from "./errors.ts"
 import { listBuckets, listObjects } from "./listing.ts"
 import {
@@ -12,7 +13,7 @@ import {
   uploadPartCopy
 } from "./multipart.ts"
 import { listMultipartUploads, listParts } from "./multipartListing.ts"
-import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject, readXmlBody } from "./objects.ts"
+import { copyObject, getObject, headObject, putObject, readXmlBody } from "./objects.ts"
 import { sts } from "./sts.ts"
 
 const operation = (

@@ -16,6 +16,7 @@ import { RequestAborted } from "./body.ts"
 import type { Context, Operation, Reply } from "./context.ts"
 import { errors, errorXml, S3Error } from "./errors.ts"
 import { denies, type Fault, type Faults, noFaults, sampleLatencyMillis, seededRandom } from "./faults.ts"
+import { bucketArn, type ConditionKeys, objectArn, permits } from "./policy.ts"
 import { parseTarget, route, type Target } from "./routes.ts"
 import { Storage } from "./storage.ts"
 
@@ -144,10 +145,7 @@ class Server {
     if (before > 0) await sleep(before)
     if (this.faults.down) throw new S3Error(503, "ServiceUnavailable", "Service is unable to handle request.")
     if (fault === "fail") throw this.#randomFailure()
-    for (const action of [operation.action, `s3:${operation.name}`]) {
-      // STS decides by the action in its form.
-      if (operation.group !== "sts" && !this.#allowed(action)) throw errors.accessDenied(action)
-    }
+    this.#authorize(operation, target, request.headers)
     const context: Context = {
       request,
       storage: this.#storage,
@@ -155,7 +153,7 @@ class Server {
       requestId,
       begun,
       nowMillis: () => Date.now(),
-      allowed: (action) => this.#allowed(action)
+      allowed: this.#allowed
     }
     const reply = await operation.run(context)
     if (fault === "lose") {
@@ -169,8 +167,25 @@ class Server {
     send(response, requestId, reply)
   }
 
-  #allowed(action: string): boolean {
-    return !denies(this.faults.deny, action)
+  readonly #allowed = (action: string, resource: string, keys?: ConditionKeys): boolean =>
+    !denies(this.faults.deny, action) &&
+    (this.faults.policy === undefined || permits(this.faults.policy, action, resource, keys))
+
+  #authorize({ action, group, name }: Operation, target: Target, headers: IncomingMessage["headers"]): void {
+    // STS decides by the action in its form.
+    if (group === "sts") return
+    for (const denied of [action, `s3:${name}`]) {
+      if (denies(this.faults.deny, denied)) throw errors.accessDenied(denied)
+    }
+    // Each of its keys is asked for when they are known.
+    if (name === "DeleteObjects") return
+    const { bucket, key, query } = target
+    const resource = key === "" ? bucketArn(bucket === "" ? "*" : bucket) : objectArn(bucket, key)
+    const keys = { "s3:prefix": query.get("prefix") ?? undefined, "s3:delimiter": query.get("delimiter") ?? undefined }
+    if (!this.#allowed(action, resource, keys)) throw errors.accessDenied(action)
+    // S3 compares an object only for who may read it.
+    const compares = group === "put" && headers["if-match"] !== undefined
+    if (compares && !this.#allowed("s3:GetObject", resource)) throw errors.accessDenied("s3:GetObject")
   }
 
   #fault(operation: Operation, target: Target): Fault | undefined {

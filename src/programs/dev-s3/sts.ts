@@ -42,7 +42,7 @@ export const sts = async (context: Context): Promise<Reply> => {
   const form = new URLSearchParams(await readText(context.request, formBytesMax))
   const action = form.get("Action") ?? ""
   const metadata = ["ResponseMetadata", [["RequestId", context.requestId]]] as const
-  if (!context.allowed(`sts:${action}`)) {
+  if (!context.allowed(`sts:${action}`, form.get("RoleArn") || "*")) {
     return failure(context, "AccessDenied", `User is not authorized to perform: sts:${action}`)
   }
   const role = form.get("RoleArn") ?? ""

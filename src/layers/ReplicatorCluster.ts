@@ -1,13 +1,13 @@
 /**
- * `Replicator` in a cluster: takes the part that the arbiter gives this node. Named in a term that it has not reigned in,
- * it reigns (`replicator/primary.ts`); otherwise it follows whoever is named (`replicator/replica.ts`).
+ * `Replicator` in a cluster: takes the part that the arbiter gives this node (`replicator/roles.ts`). It reigns
+ * (`replicator/primary.ts`), or follows whoever is named (`replicator/replica.ts`).
  *
  * Closing: as Primary drain, resign, and let another node follow; as Replica ask to be taken out of the voters.
  */
 import { Clock, Deferred, Effect, Layer, Option } from "effect"
-import { arbiterKey, sameNode, showNode } from "../core/election/arbiter.ts"
+import { arbiterKey, showNode } from "../core/election/arbiter.ts"
 import { errors } from "../core/wire/errors.ts"
-import type { ClusterState, NodeInfo } from "../core/wire/peer/messages.ts"
+import type { NodeInfo } from "../core/wire/peer/messages.ts"
 import { peerMethods } from "../core/wire/peer/methods.ts"
 import { ChunkBuffer } from "../services/ChunkBuffer.ts"
 import { ClusterView } from "../services/ClusterView.ts"
@@ -20,7 +20,7 @@ import { type LogReport, NodeReports } from "../services/NodeReports.ts"
 import { NodeStatus, type PrimaryState } from "../services/NodeStatus.ts"
 import { ObjectStore } from "../services/ObjectStore.ts"
 import { PeerNetwork } from "../services/PeerNetwork.ts"
-import { Reign, type Won } from "../services/Reign.ts"
+import { Reign } from "../services/Reign.ts"
 import { Replicator, type StateMachine, type Waiter } from "../services/Replicator.ts"
 import { Settings } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
@@ -30,12 +30,10 @@ import { monotonicMillis, requestTimeoutMillis } from "./replicator/parts.ts"
 import { makePrimary, type Primary } from "./replicator/primary.ts"
 import { RemoteReads } from "./replicator/remoteReads.ts"
 import { makeReplica, type Replica } from "./replicator/replica.ts"
+import { makeRoles } from "./replicator/roles.ts"
 import { makeWarm } from "./replicator/warm.ts"
 
 const tickMillis = 100
-const followAgainMinMillis = 20
-const followAgainMaxMillis = 500
-const exclusivePollMillis = 200
 const leaveMillis = 3_000
 const bucketAnswersMillis = 1_000
 /** How long a stopping Primary waits for another node to be named, so that its own Elector can name it. */
@@ -154,130 +152,11 @@ export const layer: Layer.Layer<
       applied.applied(index)
     }
 
-    /** Waits until the view is not what it was. */
-    const viewChanged = (seen: ClusterState): Effect.Effect<void> =>
-      Effect.callback<void>((resume) => {
-        if (view.current() !== seen) return resume(Effect.void)
-        const stop = view.onChange(() => {
-          if (view.current() === seen) return
-          stop()
-          resume(Effect.void)
-        })
-        return Effect.sync(stop)
-      })
-
-    const samePrimary = (a: ClusterState, b: ClusterState): boolean =>
-      a.arbiter?.term === b.arbiter?.term && a.arbiter?.resigned === b.arbiter?.resigned
-
-    /** Waits until another term, another Primary's address or a resignation is known. */
-    const partChanged = (seen: ClusterState, address: string | undefined) =>
-      Effect.gen(function* () {
-        for (let last = seen; ;) {
-          yield* viewChanged(last)
-          last = view.current()
-          if (!samePrimary(seen, last) || otherPrimary()?.peerAddress !== address) return
-        }
-      })
-
     const bucketAnswers = objects.get(arbiterKey).pipe(
       Effect.timeoutOption(bucketAnswersMillis),
       Effect.map(Option.isSome),
       Effect.catch(() => Effect.succeed(false))
     )
-
-    /** The bucket's own lock, where it has one: nobody reigns without it (design 6.3). */
-    const storeLock = Effect.gen(function* () {
-      if (objects.exclusive === undefined) return
-      for (;;) {
-        const taken = yield* objects.exclusive.pipe(
-          Effect.catchTag("Unavailable", (error) => {
-            journal.warn("bucket_unavailable", { error: error.message })
-            return Effect.succeed(false)
-          })
-        )
-        if (taken) return
-        status.setWaiting({ what: "another process, which uses this storage, to end", until: undefined })
-        yield* Effect.sleep(exclusivePollMillis)
-      }
-    })
-
-    const reignOnce = (won: Won, usable: () => void, machine: StateMachine) =>
-      Effect.gen(function* () {
-        const seen = view.current()
-        const locked = yield* Effect.raceFirst(
-          Effect.as(storeLock, true),
-          Effect.as(partChanged(seen, undefined), false)
-        )
-        if (!locked) return
-        journal.info("reign_started", { term: won.arbiter.term, mode: won.arbiter.mode })
-        const deposed = yield* primary!.reign(won, () => {
-          usable()
-          changedRole()
-          readHere()
-        })
-        journal[stopping ? "info" : "warn"]("reign_ended", { term: deposed.term, by: deposed.by })
-      }).pipe(
-        Effect.scoped,
-        Effect.ensuring(
-          Effect.sync(() => {
-            machine.deposed()
-            // A node that stops is no candidate any more.
-            if (!stopping && role() !== "replica") status.setPrimary("replica")
-            changedRole()
-          })
-        ),
-        Effect.andThen(log.load),
-        // A restore that was broken off has moved the commit index over what is shown.
-        Effect.andThen(
-          Effect.suspend(() => (log.commitIndex > shownIndex ? machine.load(log.commitIndex) : Effect.void))
-        )
-      )
-
-    const roles = (machine: StateMachine, usable: () => void) =>
-      Effect.gen(function* () {
-        let again = followAgainMinMillis
-        for (;;) {
-          const seen = view.current()
-          const { arbiter, etag } = seen
-          if (arbiter === undefined) {
-            status.setWaiting({ what: "an Elector, to choose the Primary", until: undefined })
-            yield* viewChanged(seen)
-            continue
-          }
-          if (sameNode(arbiter.primary, membership.self())) {
-            const begunBefore = Math.max(log.reigned, membership.termAtStart())
-            if (arbiter.resigned || stopping || arbiter.term <= begunBefore || arbiter.term < log.fenced) {
-              // A restart never resumes a term: the Elector finds that out and starts the next one.
-              status.setWaiting({
-                what: `the Elector, to choose a Primary for a term above ${arbiter.term}`,
-                until: undefined
-              })
-              yield* partChanged(seen, undefined)
-              continue
-            }
-            yield* reignOnce({ arbiter, etag }, usable, machine)
-            continue
-          }
-          const other = otherPrimary()
-          if (other === undefined) {
-            status.setWaiting({
-              what: `a Primary; ${showNode(arbiter.primary)} of term ${arbiter.term} is gone`,
-              until: undefined
-            })
-            yield* partChanged(seen, undefined)
-            continue
-          }
-          const startedAt = nowMillis()
-          yield* replica!
-            .follow(other, arbiter.term)
-            .pipe(Effect.scoped, Effect.raceFirst(partChanged(seen, other.peerAddress)))
-          again =
-            nowMillis() - startedAt > followAgainMaxMillis
-              ? followAgainMinMillis
-              : Math.min(again * 2, followAgainMaxMillis)
-          yield* Effect.sleep(again).pipe(Effect.raceFirst(partChanged(seen, other.peerAddress)))
-        }
-      })
 
     const ticks = Effect.gen(function* () {
       for (;;) {
@@ -353,7 +232,31 @@ export const layer: Layer.Layer<
         })
         reports.provideLog(report(machine))
         yield* supervisor.spawn("reads", ticks)
-        yield* supervisor.spawn("roles", roles(machine, isUsable))
+        yield* supervisor.spawn(
+          "roles",
+          makeRoles({
+            ...common,
+            objects,
+            membership,
+            log,
+            machine,
+            primary,
+            replica,
+            otherPrimary,
+            isStopping: () => stopping,
+            shownIndex: () => shownIndex,
+            onActive: () => {
+              isUsable()
+              changedRole()
+              readHere()
+            },
+            onReignEnded: () => {
+              // A node that stops is no candidate any more.
+              if (!stopping && role() !== "replica") status.setPrimary("replica")
+              changedRole()
+            }
+          })
+        )
         const follower = replica
         yield* supervisor.spawn(
           "history-warm-up",

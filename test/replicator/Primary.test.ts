@@ -356,8 +356,8 @@ describe("a Primary in mode store", () => {
       world.decide = (call) =>
         call.operation === "put" && call.key.startsWith("chunks/") ? { kind: "fail" } : undefined
       let refused: unknown
-      for (let i = 0; i < 700_000 && refused === undefined; i++) {
-        const write = world.write(node)
+      for (let i = 0; i < 2_000 && refused === undefined; i++) {
+        const write = world.write(node, 64 * 1024)
         if (isEtcdError(write)) refused = write
       }
       assert.strictEqual(refused, errors.tooManyRequests)

@@ -245,10 +245,11 @@ export class World {
     return this.nodes.get(nodeId)!
   }
 
-  write(node: Node): Write | EtcdError {
+  /** The value is unlike any other, and at least so long. */
+  write(node: Node, valueBytes = 0): Write | EtcdError {
     const next = node.replicator.next()
     if (isEtcdError(next)) return next
-    const value = `value ${++this.#values}`
+    const value = `value ${++this.#values}`.padEnd(valueBytes, ".")
     const revision = node.reports.current().lastRevision + 1
     const entry = changing(next.index, next.term, revision, [{ key: "k", value }])
     const told = Object.assign(new Told(), { index: next.index, value })

@@ -7,9 +7,11 @@ need() { command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"
 need etcdctl etcd-client
 need etcd etcd-server
 need openssl openssl
+need go golang-go
+need /usr/share/gocode/src/github.com/Masterminds/sprig golang-github-masterminds-sprig-dev
+need /usr/share/gocode/src/sigs.k8s.io/yaml golang-k8s-sigs-yaml-dev
 need shellcheck shellcheck
 if [ "${1:-}" = clients ]; then
-  need go golang-go
   need /usr/share/gocode/src/go.etcd.io/etcd/clientv3 golang-etcd-server-dev
   need patroni patroni
   need pg_ctlcluster postgresql

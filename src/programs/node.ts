@@ -1,6 +1,6 @@
 /**
- * The whole node as layers: `layer(settings)` is the embeddable part, `Kv` and `WatchHub` without a socket; `daemon`
- * adds the ports. Reads top-down like a table of contents; which layer provides a service is decided only here.
+ * The whole node as layers: `embedded` is a node inside a program, `Client`, `Kv` and `WatchHub` without a socket; `daemon`
+ * has the ports. Reads top-down like a table of contents; which layer provides a service is decided only here.
  */
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
@@ -15,10 +15,12 @@ import * as AutoCompactorClock from "../layers/AutoCompactorClock.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
 import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
+import * as ClientLocal from "../layers/ClientLocal.ts"
 import * as ClusterStatusPeers from "../layers/ClusterStatusPeers.ts"
 import * as ClusterViewMemory from "../layers/ClusterViewMemory.ts"
 import * as CompactorLocal from "../layers/CompactorLocal.ts"
 import * as ElectionHttp from "../layers/ElectionHttp.ts"
+import * as ElectionMemory from "../layers/ElectionMemory.ts"
 import * as ElectorBucket from "../layers/ElectorBucket.ts"
 import * as EtcdMetrics from "../layers/EtcdMetrics.ts"
 import * as EtcdExportBbolt from "../layers/EtcdExportBbolt.ts"
@@ -31,7 +33,7 @@ import * as IdentityPlain from "../layers/IdentityPlain.ts"
 import * as IdentityTls from "../layers/IdentityTls.ts"
 import * as KvPrimary from "../layers/KvPrimary.ts"
 import * as LeadershipClientHttp from "../layers/LeadershipClientHttp.ts"
-import * as LeadershipClientNone from "../layers/LeadershipClientNone.ts"
+import * as LeadershipClientMemory from "../layers/LeadershipClientMemory.ts"
 import * as LeadershipElector from "../layers/LeadershipElector.ts"
 import * as LeasesReplicated from "../layers/LeasesReplicated.ts"
 import * as LocalStoreMetered from "../layers/LocalStoreMetered.ts"
@@ -39,6 +41,7 @@ import * as LocalStoreSqlite from "../layers/LocalStoreSqlite.ts"
 import * as LogStderr from "../layers/LogStderr.ts"
 import * as MembershipBucket from "../layers/MembershipBucket.ts"
 import * as MetricsPrometheus from "../layers/MetricsPrometheus.ts"
+import * as NodeLocal from "../layers/NodeLocal.ts"
 import * as NodeReportsLocal from "../layers/NodeReportsLocal.ts"
 import * as NodeStatusMemory from "../layers/NodeStatusMemory.ts"
 import * as ObjectStoreDirectory from "../layers/ObjectStoreDirectory.ts"
@@ -59,22 +62,33 @@ import * as SupervisorFatal from "../layers/SupervisorFatal.ts"
 import * as WatchHubHistory from "../layers/WatchHubHistory.ts"
 import { ClusterView } from "../services/ClusterView.ts"
 import { Elector } from "../services/Elector.ts"
+import type { LocalStore } from "../services/LocalStore.ts"
+import type { Log } from "../services/Log.ts"
 import { NodeStatus } from "../services/NodeStatus.ts"
-import type { SettingsShape } from "../services/Settings.ts"
+import type { ObjectStore } from "../services/ObjectStore.ts"
+import type { Settings, SettingsShape } from "../services/Settings.ts"
 
-/** What everything else stands on; opens nothing but standard error. */
-export const base = (settings: SettingsShape) =>
+/** What everything else stands on; opens nothing but the log. */
+export const baseWith = <E>(settings: SettingsShape, log: Layer.Layer<Log, E, Settings>) =>
   NodeStatusMemory.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(LogStderr.layer, MetricsPrometheus.layer, SupervisorFatal.layer)),
+    Layer.provideMerge(Layer.mergeAll(log, MetricsPrometheus.layer, SupervisorFatal.layer)),
     Layer.provideMerge(SettingsValue.layer(settings))
   )
 
-export const objectStore = (settings: SettingsShape) =>
+export const base = (settings: SettingsShape) => baseWith(settings, LogStderr.layer)
+
+/** What a program that embeds a node may say about its connections. */
+export interface StoreOverrides {
+  readonly s3?: ObjectStoreS3.S3Overrides | undefined
+  readonly gcs?: ObjectStoreGcs.GcsOverrides | undefined
+}
+
+export const objectStore = (settings: SettingsShape, overrides: StoreOverrides = {}) =>
   settings.storage.provider === "directory"
     ? ObjectStoreDirectory.layer
     : settings.storage.provider === "gcs"
-      ? ObjectStoreGcs.layer()
-      : ObjectStoreS3.layer()
+      ? ObjectStoreGcs.layer(overrides.gcs)
+      : ObjectStoreS3.layer(overrides.s3)
 
 const leaseOf = (settings: SettingsShape, isAlone: boolean): number =>
   settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, isAlone)
@@ -131,12 +145,6 @@ export const cluster = (settings: SettingsShape) =>
     Layer.provideMerge(Layer.mergeAll(ClusterViewMemory.layer, HistoryBucket.layer))
   )
 
-/** The node alone in its process: nobody can reach it, it reaches nobody. */
-const alone = Layer.mergeAll(
-  Layer.suspend(() => PeerNetworkMemory.layer(new PeerNetworkMemory.MemoryPeers())),
-  LeadershipClientNone.layer
-)
-
 /** Healthy from here on: for whoever asks, everything below is there. The first to hear that the node stops. */
 export const loaded = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -146,51 +154,78 @@ export const loaded = Layer.effectDiscard(
   })
 )
 
-/** The bucket and the local disk that the settings name. */
-export const stores = (settings: SettingsShape) =>
+/** The database in the data directory. */
+export const localDisk = (settings: SettingsShape) =>
+  LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3"), compaction: settings.compaction })
+
+/** A bucket and a local disk, counted. */
+export const storesOf = <E1, R1, E2, R2>(
+  objects: Layer.Layer<ObjectStore, E1, R1>,
+  disk: Layer.Layer<LocalStore, E2, R2>
+) =>
   Layer.mergeAll(
-    ObjectStoreMetered.layer.pipe(Layer.provide(objectStore(settings))),
-    LocalStoreMetered.layer.pipe(
-      Layer.provide(
-        LocalStoreSqlite.layer({ path: join(settings.dataDir, "db.sqlite3"), compaction: settings.compaction })
-      )
-    )
+    ObjectStoreMetered.layer.pipe(Layer.provide(objects)),
+    LocalStoreMetered.layer.pipe(Layer.provide(disk))
   )
 
-/** The embeddable whole: no socket is opened. */
-export const layer = (settings: SettingsShape) =>
-  loaded.pipe(
+/** The bucket and the local disk that the settings name. */
+export const stores = (settings: SettingsShape) => storesOf(objectStore(settings), localDisk(settings))
+
+/** What a program calls: the etcd API, and the client over it. The first to stop: nobody is left waiting. */
+export const programs = Layer.mergeAll(ClientLocal.layer, NodeLocal.layer)
+
+/** The network of the nodes of one process. */
+export const memoryNetwork = (
+  peers: PeerNetworkMemory.MemoryPeers,
+  elections: LeadershipClientMemory.MemoryElections
+) => Layer.mergeAll(PeerNetworkMemory.layer(peers), LeadershipClientMemory.layer(elections))
+
+/** A node inside a program, over stores and a base: no socket is opened. */
+export const embedded = (
+  settings: SettingsShape,
+  peers: PeerNetworkMemory.MemoryPeers,
+  elections: LeadershipClientMemory.MemoryElections
+) =>
+  programs.pipe(
+    Layer.provideMerge(loaded),
+    Layer.provideMerge(ClientApiEtcd.layer),
     Layer.provideMerge(node(settings)),
+    Layer.provideMerge(Layer.mergeAll(ElectionMemory.layer(elections), ClusterStatusPeers.layer)),
+    Layer.provideMerge(LeadershipElector.layer),
     Layer.provideMerge(cluster(settings)),
-    Layer.provideMerge(alone),
-    Layer.provideMerge(stores(settings)),
-    Layer.provideMerge(base(settings))
+    Layer.provideMerge(memoryNetwork(peers, elections))
   )
 
 /** The client port with everything behind it; opens when the node is Active. */
 export const clientPort = (settings: SettingsShape) =>
   ClientApiGrpc.layer().pipe(
     Layer.provideMerge(HttpApiEtcd.layer()),
-    Layer.provide(ClientApiEtcd.layer),
+    Layer.provideMerge(ClientApiEtcd.layer),
     Layer.provideMerge(node(settings))
   )
+
+/** The node with its client, peer and election port, over stores, the health port and a base. */
+export const ports = (settings: SettingsShape) =>
+  loaded.pipe(
+    Layer.provideMerge(clientPort(settings)),
+    Layer.provideMerge(
+      Layer.mergeAll(ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer)), ClusterStatusPeers.onHealthPort)
+    ),
+    Layer.provideMerge(ClusterStatusPeers.layer),
+    Layer.provideMerge(cluster(settings)),
+    Layer.provideMerge(Layer.mergeAll(PeerNetworkGrpc.layer, LeadershipClientHttp.layer))
+  )
+
+export const healthPort = (settings: SettingsShape) =>
+  HealthHttp.layer.pipe(Layer.provideMerge(settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer))
 
 /**
  * The daemon: the node and its four ports. Certificates are checked before any port opens, health opens first, then the
  * peer and the election port; clients are let in when the node can serve.
  */
-export const daemon = (settings: SettingsShape) => {
-  const identity = settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer
-  const election = ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer))
-  return loaded.pipe(
-    Layer.provideMerge(clientPort(settings)),
-    Layer.provideMerge(Layer.mergeAll(election, ClusterStatusPeers.onHealthPort)),
-    Layer.provideMerge(ClusterStatusPeers.layer),
-    Layer.provideMerge(cluster(settings)),
-    Layer.provideMerge(Layer.mergeAll(PeerNetworkGrpc.layer, LeadershipClientHttp.layer)),
+export const daemon = (settings: SettingsShape) =>
+  ports(settings).pipe(
     Layer.provideMerge(stores(settings)),
-    Layer.provideMerge(HealthHttp.layer),
-    Layer.provideMerge(identity),
+    Layer.provideMerge(healthPort(settings)),
     Layer.provideMerge(base(settings))
   )
-}

@@ -26,6 +26,7 @@ import { Connection } from "./peers/Connection.ts"
 import { probe } from "./peers/dial.ts"
 import { OutgoingCall } from "./peers/OutgoingCall.ts"
 import { OutgoingStream } from "./peers/OutgoingStream.ts"
+import { tracedHandler, tracedOpen } from "./peers/traced.ts"
 
 const connectionsMax = 1_000
 const firstBytesMillis = 10_000
@@ -106,18 +107,19 @@ const make = (
         call.release = connection(to).use(call)
         return () => call.giveUp()
       },
-      open: (to, method, sink) => {
-        const stream = new OutgoingStream(to, method, caller, sink)
-        stream.release = connection(to).use(stream)
-        return stream
-      },
+      open: (to, method, sink) =>
+        tracedOpen(log, method, to.nodeId, sink, (traced) => {
+          const stream = new OutgoingStream(to, method, caller, traced)
+          stream.release = connection(to).use(stream)
+          return stream
+        }),
       handle: (method, handler) => {
         assert(!handlers.has(method), `two handlers of ${method}`)
         handlers.set(method, handler)
       },
       handleStream: (method, handler) => {
         assert(!streamHandlers.has(method), `two handlers of ${method}`)
-        streamHandlers.set(method, handler)
+        streamHandlers.set(method, tracedHandler(log, method, handler))
       },
       probe: (to, timeoutMillis, reply) => {
         const stop = probe(to, timeoutMillis, (found) => {

@@ -708,6 +708,22 @@ describe("the nodes", () => {
   )
 
   it(
+    "are looked at twice a heartbeat interval, each time with a line of the debug log",
+    scene(async (w) => {
+      const [a, , c] = await w.three()
+      await w.pass(2_000)
+      c.kill()
+      await w.until("c is missed", () => a.events("node_degraded").length > 0)
+      await w.pass(1_000)
+      const [earlier, later] = a.events("degradation_check").slice(-2)
+      assert.deepInclude(later, { level: "DEBUG" })
+      assert.deepInclude(later!.fields, { nodes: 3, degraded: ["c"] })
+      const waited = Number(later!.fields["longest_silence_ms"]) - Number(earlier!.fields["longest_silence_ms"])
+      assert.approximately(waited, 500, 20)
+    })
+  )
+
+  it(
     "are not degraded by a pause of the Elector itself",
     scene(async (w) => {
       const [a, b, c] = await w.three()

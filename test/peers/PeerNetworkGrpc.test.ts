@@ -49,6 +49,36 @@ describe("PeerNetworkGrpc with TLS on [::1]", () => {
   }
 })
 
+describe("the debug log", () => {
+  it.live("has a line for each message of a stream, on both sides, with the other node's name", () =>
+    Effect.gen(function* () {
+      const lines: Array<LogMemory.MemoryLine> = []
+      const world = socketWorld("plain text", () => IdentityPlain.layer, "127.0.0.1", lines)
+      const a = yield* world.node("node-1")
+      const b = yield* world.node("node-2")
+      b.network.handleStream(streamMethod, (_from, out) => {
+        const taken = new Taken()
+        taken.onMessage = (text) => out.send(Buffer.from(`${text}, node-1`))
+        return taken
+      })
+      const taken = new Taken()
+      a.network.open(b.at, streamMethod, taken).send(Buffer.from("hello"))
+      yield* taken.count(1)
+      assert.deepStrictEqual(taken.messages, ["hello, node-1"])
+      const messages: ReadonlyArray<object> = lines.flatMap(({ event, fields, level }) =>
+        event === "stream_message" ? [{ level, ...fields }] : []
+      )
+      const line = { level: "DEBUG", component: "peer", method: streamMethod }
+      assert.deepStrictEqual(messages, [
+        { ...line, node: "node-2", direction: "sent", bytes: 5 },
+        { ...line, node: "node-1", direction: "received", bytes: 5 },
+        { ...line, node: "node-1", direction: "sent", bytes: 13 },
+        { ...line, node: "node-2", direction: "received", bytes: 13 }
+      ])
+    })
+  )
+})
+
 /** Nodes whose certificates can be changed. */
 const secureWorld = (change: (nodeId: string, holds: Held, from: Authority) => void) =>
   Effect.gen(function* () {

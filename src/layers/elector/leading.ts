@@ -147,6 +147,14 @@ export const makeLeading = (parts: ElectorParts, standing: Standing, options: El
       log.warn("node_degraded", { target_node_id: info.name.nodeId, reason: "no heartbeat" })
     }
     metrics.nodes(map.entries())
+    if (log.debugging) {
+      const others = map.entries().filter(({ info }) => info.name.nodeId !== self)
+      log.debug("degradation_check", {
+        nodes: map.size,
+        degraded: others.filter(({ degradedSince }) => degradedSince !== undefined).map(({ info }) => info.name.nodeId),
+        longest_silence_ms: Math.round(Math.max(0, ...others.map(({ heardAt }) => now - heardAt)))
+      })
+    }
     const toProbe = [...suspected].filter((nodeId) => nodeId === standing.arbiter?.primary.nodeId)
     suspected.clear()
     for (const nodeId of toProbe) yield* probe(nodeId)

@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build clean fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-cluster soak sim sim-many fuzz bench bench-join
+.PHONY: help setup start stop restart status logs build release clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-cluster soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -41,10 +41,16 @@ build: ## Check the types: Node runs the sources, so there is nothing else to bu
 	@$(RUN) tsc -p .
 	@echo "The types are right. Node runs src/ as it is: there is nothing to compile (make build restart runs it)."
 
+release: ## dist/release: netsy-linux-amd64 and -arm64, one file each, and their SHA-512 sums (docs/release.md)
+	@$(RUN) node --disable-warning=ExperimentalWarning scripts/release/build.ts
+
 clean: ## Stop, and remove build outputs and temp/ (data, certificates, logs)
 	@if [ -d temp/run ]; then $(DEV) stop for-good; fi
 	@rm -rf temp dist
 	@echo "Removed temp/ and dist/."
+
+reference: ## Write the tables in docs/ that come from the program itself: settings, metrics
+	@$(RUN) node --disable-warning=ExperimentalWarning scripts/docs/reference.ts
 
 fmt: ## Format all files, and mend what the linter can
 	@$(RUN) oxlint --fix --quiet || true

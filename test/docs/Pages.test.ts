@@ -58,10 +58,18 @@ describe("a name in backticks", () => {
       "NETSY_NOTHING",
       "NETSY_NONE_*",
       "snapshot.keeep",
-      "netsy --nothing"
+      "netsy --nothing",
+      "etcd --nothing",
+      "ETCD_NOTHING"
     ]) {
       assert.lengthOf(code(`\`${name}\``), 1, name)
     }
+  })
+  it("may be a flag alone, on the pages about this program's flags", () => {
+    const flags = (path: string): ReadonlyArray<string> =>
+      codeComplaints(parsePage(path, "`--nothing` `--config`"), names)
+    assert.lengthOf(flags("docs/etcd-mode.md"), 1)
+    none(flags("docs/leaving.md"))
   })
   it("is looked at in blocks of commands too, with the line", () => {
     assert.deepStrictEqual(code("text\n\n```sh\nmake start\nmake nothing # makes nothing\n```\n"), [

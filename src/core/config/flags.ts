@@ -1,6 +1,7 @@
 /** The daemon's command line: long flags with `--name value` or `--name=value`, `-v` and `-h`. A later one wins. */
 import { nearest } from "./nearest.ts"
 import type { Problem } from "./problem.ts"
+import { storageWordForms } from "./storageWord.ts"
 
 export interface Flags {
   readonly config: string | undefined
@@ -12,17 +13,42 @@ export interface Flags {
   readonly help: boolean
 }
 
-const valueFlags = ["config", "validate", "storage"] as const
-const switchFlags = ["insecure", "verbose", "version", "help"] as const
-const shortNames: Readonly<Record<string, string>> = { "-v": "--verbose", "-h": "--help" }
+export interface NodeFlagSpec {
+  readonly name: string
+  readonly short?: string
+  /** What stands for the value in help; absent: a switch. */
+  readonly value?: string
+  readonly about: string
+}
+
+/** What `netsy --help` and docs/configuration.md show, in this order. */
+export const nodeFlagTable = [
+  { name: "config", value: "PATH", about: "cluster file, JSON with comments (or NETSY_CONFIG)" },
+  { name: "validate", value: "PATH", about: "check a cluster file and this node's variables, then exit" },
+  { name: "storage", value: "WORD", about: `${storageWordForms} (or NETSY_STORAGE)` },
+  { name: "insecure", about: "no TLS; refuses to listen beyond loopback" },
+  { name: "verbose", short: "v", about: "debug log (or NETSY_DEBUG=true)" },
+  { name: "version", about: "print the version" },
+  { name: "help", short: "h", about: "this text" }
+] as const satisfies ReadonlyArray<NodeFlagSpec>
+
+type FlagRow = (typeof nodeFlagTable)[number]
+type ValueFlag = Extract<FlagRow, { readonly value: string }>["name"]
+type SwitchFlag = Exclude<FlagRow["name"], ValueFlag>
+
+const valueFlags: ReadonlyArray<ValueFlag> = nodeFlagTable.flatMap((flag) => ("value" in flag ? [flag.name] : []))
+const switchFlags: ReadonlyArray<SwitchFlag> = nodeFlagTable.flatMap((flag) => ("value" in flag ? [] : [flag.name]))
+const shortNames: ReadonlyMap<string, string> = new Map(
+  nodeFlagTable.flatMap((flag) => ("short" in flag ? [[`-${flag.short}`, `--${flag.name}`] as const] : []))
+)
 const truths: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false }
 
-const known = [...valueFlags, ...switchFlags].map((name) => `--${name}`)
+const known = nodeFlagTable.map(({ name }) => `--${name}`)
 
 export const parseFlags = (
   argv: ReadonlyArray<string>
 ): { readonly flags: Flags; readonly problems: ReadonlyArray<Problem> } => {
-  const values: Record<(typeof valueFlags)[number], string | undefined> = {
+  const values: Record<ValueFlag, string | undefined> = {
     config: undefined,
     validate: undefined,
     storage: undefined
@@ -32,7 +58,7 @@ export const parseFlags = (
 
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!
-    const text = Object.hasOwn(shortNames, word) ? shortNames[word]! : word
+    const text = shortNames.get(word) ?? word
     if (!text.startsWith("--") || text === "--") {
       problems.push({ key: "argument", value: word, allowed: `no further arguments; flags: ${known.join(", ")}` })
       continue
@@ -64,6 +90,11 @@ export const parseFlags = (
   return { flags: { ...values, ...switches }, problems }
 }
 
+const nameOf = (flag: NodeFlagSpec): string => `--${flag.name}${flag.value === undefined ? "" : ` ${flag.value}`}`
+
+const flagLine = (flag: NodeFlagSpec): string =>
+  `${flag.short === undefined ? "      " : `  -${flag.short}, `}${nameOf(flag).padEnd(18)}${flag.about}\n`
+
 export const helpText = `netsy: an etcd-compatible key-value store whose permanent home is object storage
 
 Usage:
@@ -76,14 +107,7 @@ Usage:
   netsy inspect FILE                           shows a data file of the store (docs/data-files.md)
 
 Flags:
-      --config PATH     cluster file, JSON with comments (or NETSY_CONFIG)
-      --validate PATH   check a cluster file and this node's variables, then exit
-      --storage WORD    dir:PATH, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX (or NETSY_STORAGE)
-      --insecure        no TLS; refuses to listen beyond loopback
-  -v, --verbose         debug log (or NETSY_DEBUG=true)
-      --version         print the version
-  -h, --help            this text
-
+${nodeFlagTable.map(flagLine).join("")}
 Flags win over variables, variables win over the file. Every key of the file is also a variable:
 NETSY_ and its path in capitals, for example NETSY_SNAPSHOT_KEEP for snapshot.keep.
 `

@@ -2,8 +2,9 @@
 import { posix } from "node:path"
 import type { HostPort, SettingsShape, TlsSettings } from "../../services/Settings.ts"
 import { collide, formatHostPort, isLoopback, isWildcard, parseHostPort } from "./address.ts"
-import { type NodeVariable, nodeVariables } from "./fields.ts"
+import { nodeVariables } from "./fields.ts"
 import { identifierRule, isIdentifier } from "./identifier.ts"
+import { type NodeVariable, variableSpec } from "./nodeVariables.ts"
 import type { Problem } from "./problem.ts"
 
 export interface NodeInput {
@@ -19,9 +20,13 @@ export interface NodeInput {
 
 export type NodeSettings = Pick<SettingsShape, "nodeId" | "dataDir" | "bind" | "advertise" | "tls">
 
-const usualPorts = { client: 2378, peer: 2381, election: 8443, health: 8080 } as const
-type Listener = keyof typeof usualPorts
-const listeners: ReadonlyArray<Listener> = ["client", "peer", "election", "health"]
+type Listener = keyof SettingsShape["bind"]
+const listeners = ["client", "peer", "election", "health"] as const satisfies ReadonlyArray<Listener>
+
+const variable = <Purpose extends "BIND" | "ADVERTISE", Name extends string>(purpose: Purpose, listener: Name) =>
+  `NETSY_${purpose}_${listener.toUpperCase() as Uppercase<Name>}` as const
+
+const usualPort = (listener: Listener): number => Number(variableSpec(variable("BIND", listener)).fallback.slice(1))
 
 const bindForms = 'host:port such as ":2378" (all interfaces), "127.0.0.1:2378" or "[::1]:2378"'
 
@@ -68,18 +73,18 @@ export const resolveNode = (
 
 const resolveBinds = (input: NodeInput, problems: Array<Problem>): SettingsShape["bind"] => {
   const one = (listener: Listener): HostPort => {
-    const variable = `NETSY_BIND_${listener.toUpperCase()}`
-    const fallback = { host: input.embedded || input.insecure ? "127.0.0.1" : "", port: usualPorts[listener] }
-    const text = input.env[variable]
+    const name = variable("BIND", listener)
+    const fallback = { host: input.embedded || input.insecure ? "127.0.0.1" : "", port: usualPort(listener) }
+    const text = input.env[name]
     if (text === undefined) return fallback
     const parsed = parseHostPort(text)
     if (!parsed.ok) {
-      problems.push({ key: variable, value: JSON.stringify(text), allowed: `${bindForms} (${parsed.reason})` })
+      problems.push({ key: name, value: JSON.stringify(text), allowed: `${bindForms} (${parsed.reason})` })
       return fallback
     }
     if (input.insecure && !isLoopback(parsed.address.host)) {
       problems.push({
-        key: variable,
+        key: name,
         value: JSON.stringify(text),
         allowed:
           "with --insecure only a loopback address (127.0.0.1, [::1], localhost): without TLS anybody who can " +
@@ -94,9 +99,9 @@ const resolveBinds = (input: NodeInput, problems: Array<Problem>): SettingsShape
     const other = listeners.slice(0, i).find((earlier) => collide(bind[earlier], bind[listener]))
     if (other === undefined) return
     problems.push({
-      key: `NETSY_BIND_${listener.toUpperCase()}`,
+      key: variable("BIND", listener),
       value: formatHostPort(bind[listener]),
-      allowed: `another port than NETSY_BIND_${other.toUpperCase()} (${formatHostPort(bind[other])})`
+      allowed: `another port than ${variable("BIND", other)} (${formatHostPort(bind[other])})`
     })
   })
   return bind
@@ -108,15 +113,15 @@ const advertised = (
   bind: HostPort,
   problems: Array<Problem>
 ): string => {
-  const variable = `NETSY_ADVERTISE_${listener.toUpperCase()}`
-  const text = input.env[variable]
+  const name = variable("ADVERTISE", listener)
+  const text = input.env[name]
   if (text === undefined || (text === "" && (input.embedded || input.insecure))) {
     if (!isWildcard(bind.host)) return formatHostPort(bind)
     if (input.complete) {
       problems.push({
-        key: variable,
+        key: name,
         value: undefined,
-        allowed: `host:port under which others reach this node's ${listener} port`
+        allowed: variableSpec(name).about
       })
     }
     return ""
@@ -125,9 +130,9 @@ const advertised = (
   if (!parsed.ok || isWildcard(parsed.address.host) || parsed.address.port === 0) {
     const reason = parsed.ok ? "others cannot dial this address" : parsed.reason
     problems.push({
-      key: variable,
+      key: name,
       value: JSON.stringify(text),
-      allowed: `host:port under which others reach this node's ${listener} port (${reason})`
+      allowed: `${variableSpec(name).about} (${reason})`
     })
     return ""
   }
@@ -135,20 +140,21 @@ const advertised = (
 }
 
 const tlsFiles = [
-  ["NETSY_TLS_CA_CERT", "caCert", "the PEM file of the cluster's CA"],
-  ["NETSY_TLS_SERVER_CERT", "serverCert", "the PEM file of this node's server certificate"],
-  ["NETSY_TLS_SERVER_KEY", "serverKey", "the PEM file of the server certificate's key"],
-  ["NETSY_TLS_CLIENT_CERT", "clientCert", "the PEM file of this node's client certificate"],
-  ["NETSY_TLS_CLIENT_KEY", "clientKey", "the PEM file of the client certificate's key"]
-] as const satisfies ReadonlyArray<readonly [NodeVariable, keyof TlsSettings, string]>
+  ["NETSY_TLS_CA_CERT", "caCert"],
+  ["NETSY_TLS_SERVER_CERT", "serverCert"],
+  ["NETSY_TLS_SERVER_KEY", "serverKey"],
+  ["NETSY_TLS_CLIENT_CERT", "clientCert"],
+  ["NETSY_TLS_CLIENT_KEY", "clientKey"]
+] as const satisfies ReadonlyArray<readonly [NodeVariable, keyof TlsSettings]>
 
 const resolveTls = (input: NodeInput, problems: Array<Problem>): TlsSettings => {
   const tls = { caCert: "", serverCert: "", serverKey: "", clientCert: "", clientKey: "" }
-  for (const [variable, name, meaning] of tlsFiles) {
+  for (const [variable, name] of tlsFiles) {
     const text = input.env[variable]
     if (text === undefined || text === "") {
       const way = input.embedded ? " (or --insecure for plain text on loopback)" : ""
-      if (input.complete) problems.push({ key: variable, value: undefined, allowed: `${meaning}${way}` })
+      if (input.complete)
+        problems.push({ key: variable, value: undefined, allowed: `${variableSpec(variable).about}${way}` })
     } else tls[name] = posix.resolve(input.cwd, text.replaceAll("\0", ""))
   }
   return tls

@@ -1,27 +1,13 @@
 /**
  * Reads typed values out of what was given, collecting problems instead of stopping at the first. Precedence is
- * decided here: a variable wins over the file.
+ * decided here: a variable wins over the file. Defaults and bounds are those of settingTable.ts.
  */
-import { type DurationResult, durationOfNanos, formatMillis, millisOfNanos, parseDuration } from "./duration.ts"
-import { type FileKey, variableOf } from "./fields.ts"
+import { durationOf, type DurationRule, durationRule, millisOfText } from "./durationRule.ts"
+import { type FileKey, fileKeys, variableOf } from "./fields.ts"
 import { type Given, showGiven } from "./given.ts"
+import { millisOfNanos } from "./duration.ts"
 import type { Problem } from "./problem.ts"
-
-export interface IntegerRule {
-  /** Undefined: must be given. */
-  readonly fallback: number
-  readonly min?: number
-  readonly max?: number
-  /** Go's zero value means "not given" for the settings of Netsy 1.x that have a default. */
-  readonly zeroIsFallback?: boolean
-}
-
-export interface DurationRule {
-  /** Undefined: must be given. */
-  readonly fallbackMillis: number | undefined
-  readonly allowed: string
-  readonly accept: (millis: number) => boolean
-}
+import { type ChoiceOf, type DurationSetting, type IntegerSetting, type KeyOf, settingOf } from "./settingTable.ts"
 
 /** 2^53 − 1: beyond it integers are not exact. */
 const integerMax = Number.MAX_SAFE_INTEGER
@@ -30,14 +16,13 @@ export class Reading {
   readonly problems: Array<Problem> = []
   readonly warnings: Array<string> = []
   readonly #given: Map<FileKey, Given>
+  readonly #alone: boolean
 
-  constructor(
-    file: ReadonlyMap<FileKey, Given>,
-    env: Readonly<Record<string, string | undefined>>,
-    keys: Iterable<FileKey>
-  ) {
+  /** `alone`: the defaults of one node without a file. */
+  constructor(file: ReadonlyMap<FileKey, Given>, env: Readonly<Record<string, string | undefined>>, alone: boolean) {
     this.#given = new Map(file)
-    for (const key of keys) {
+    this.#alone = alone
+    for (const key of fileKeys) {
       const variable = variableOf(key)
       const text = env[variable]
       // An empty variable counts as absent, except where the empty text is a value.
@@ -72,7 +57,13 @@ export class Reading {
     )
   }
 
-  text(key: FileKey, fallback: string): string {
+  /** Empty when it is absent and has no default. */
+  text(key: KeyOf<"text">): string {
+    const setting = settingOf(key)
+    return this.#text(key, this.#fallback(setting) ?? "")
+  }
+
+  #text(key: FileKey, fallback: string): string {
     const given = this.#given.get(key)
     if (given === undefined) return fallback
     if (given.kind === "text" || given.kind === "word") return given.text
@@ -80,16 +71,22 @@ export class Reading {
     return fallback
   }
 
-  choice<A extends string>(key: FileKey, fallback: A, allowed: ReadonlyArray<A>): A {
-    const text = this.text(key, fallback)
-    if (text === "") return fallback
-    const found = allowed.find((candidate) => candidate === text)
-    if (found !== undefined) return found
-    this.refuse(key, allowed.join(", "))
-    return fallback
+  #fallback<A>(setting: { readonly fallback?: A; readonly alone?: A }): A | undefined {
+    return this.#alone ? (setting.alone ?? setting.fallback) : setting.fallback
   }
 
-  switch(key: FileKey, fallback: boolean): boolean {
+  /** `among`: those of the allowed ones that other settings leave. */
+  choice<Key extends KeyOf<"choice">>(key: Key, among?: ReadonlyArray<ChoiceOf<Key>>): ChoiceOf<Key> {
+    const { allowed, fallback } = settingOf<KeyOf<"choice">>(key)
+    const left: ReadonlyArray<string> = among ?? allowed
+    const text = this.#text(key, fallback)
+    const found = text === "" ? fallback : left.find((candidate) => candidate === text)
+    if (found === undefined) this.refuse(key, left.join(", "))
+    return (found ?? fallback) as ChoiceOf<Key>
+  }
+
+  switch(key: KeyOf<"switch">): boolean {
+    const { fallback } = settingOf(key)
     const given = this.#given.get(key)
     if (given === undefined) return fallback
     if ((given.kind === "boolean" || given.kind === "word") && (given.text === "true" || given.text === "false")) {
@@ -99,7 +96,15 @@ export class Reading {
     return fallback
   }
 
-  integer(key: FileKey, rule: IntegerRule): number {
+  integer(key: KeyOf<"integer">): number {
+    const setting: IntegerSetting = settingOf(key)
+    return this.integerWithin(key, { ...setting, fallback: this.#fallback(setting) ?? 0 })
+  }
+
+  integerWithin(
+    key: FileKey,
+    rule: Pick<IntegerSetting, "min" | "max" | "zeroIsFallback"> & { readonly fallback: number }
+  ): number {
     const given = this.#given.get(key)
     if (given === undefined) return rule.fallback
     const { min = -integerMax, max = integerMax } = rule
@@ -110,12 +115,24 @@ export class Reading {
     return rule.fallback
   }
 
-  /** Undefined only after a problem, or without a fallback. */
-  duration(key: FileKey, rule: DurationRule): number | undefined {
+  /** Milliseconds; 0 only after a problem, where the key has no default. `rule`: as other settings make it. */
+  duration(key: KeyOf<"duration">, rule?: DurationRule): number {
+    const setting: DurationSetting = settingOf(key)
+    const fallback = this.#fallback(setting)
+    return (
+      this.durationWithin(
+        key,
+        rule ?? durationRule(setting.bounds),
+        fallback === undefined ? undefined : millisOfText(fallback)
+      ) ?? 0
+    )
+  }
+
+  durationWithin(key: FileKey, rule: DurationRule, fallbackMillis: number | undefined): number | undefined {
     const given = this.#given.get(key)
     if (given === undefined) {
-      if (rule.fallbackMillis === undefined) this.refuse(key, `${rule.allowed}, for example "1s"`)
-      return rule.fallbackMillis
+      if (fallbackMillis === undefined) this.refuse(key, `${rule.allowed}, for example "1s"`)
+      return fallbackMillis
     }
     const parsed = durationOf(given)
     if (!parsed.ok) {
@@ -123,12 +140,12 @@ export class Reading {
         key,
         `${rule.allowed}, for example "1s" or "1h30m", or in the file whole nanoseconds as a number (${parsed.reason})`
       )
-      return rule.fallbackMillis
+      return fallbackMillis
     }
     const millis = millisOfNanos(parsed.nanos)
     if (rule.accept(millis)) return millis
     this.refuse(key, rule.allowed)
-    return rule.fallbackMillis
+    return fallbackMillis
   }
 }
 
@@ -143,17 +160,3 @@ const integerOf = (given: Given): number | undefined => {
   const value = Number(given.text)
   return Number.isSafeInteger(value) ? value + 0 : undefined
 }
-
-const durationOf = (given: Given): DurationResult => {
-  if (given.kind === "text" || given.kind === "word") return parseDuration(given.text)
-  if (given.kind !== "number") return { ok: false, reason: "neither a text nor a number" }
-  if (!/^-?\d{1,19}$/.test(given.text)) return { ok: false, reason: "not a whole number of nanoseconds" }
-  return durationOfNanos(BigInt(given.text))
-}
-
-export const positive = { allowed: "a duration greater than 0", accept: (millis: number) => millis > 0 }
-
-export const atLeast = (millis: number) => ({
-  allowed: `a duration of ${formatMillis(millis)} or more`,
-  accept: (given: number) => given >= millis
-})

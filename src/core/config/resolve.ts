@@ -7,13 +7,16 @@ import type { ApiSettings, SettingsShape } from "../../services/Settings.ts"
 import { resolveApi } from "./api.ts"
 import { type ClusterFile, parseClusterFile } from "./clusterFile.ts"
 import { formatMillis } from "./duration.ts"
-import { allVariables, fileKeys } from "./fields.ts"
+import { millisOfText } from "./durationRule.ts"
+import { allVariables } from "./fields.ts"
 import { type Flags, parseFlags } from "./flags.ts"
 import { identifierRule, isIdentifier } from "./identifier.ts"
 import { editDistance, nearest } from "./nearest.ts"
 import { ignoredTlsVariables, resolveNode } from "./node.ts"
+import { variableSpec } from "./nodeVariables.ts"
 import type { Problem } from "./problem.ts"
-import { atLeast, positive, Reading } from "./reading.ts"
+import { Reading } from "./reading.ts"
+import { settingOf } from "./settingTable.ts"
 import { resolveStorage } from "./storage.ts"
 
 export interface ResolveInput {
@@ -52,10 +55,10 @@ export const resolveWithFlags = (input: ResolveInput, flags: Flags, flagProblems
   const file = embedded ? emptyFile : readClusterFile(input, configPath)
   problems.push(...file.problems)
 
-  const reading = new Reading(file.given, env, fileKeys)
+  const reading = new Reading(file.given, env, embedded)
   reading.warnings.push(...file.warnings, ...unknownVariables(env))
   const storage = resolveStorage(reading, word, cwd)
-  const cluster = resolveCluster(reading, storage.provider, embedded)
+  const cluster = resolveCluster(reading, storage.provider)
   const api = resolveApi(reading, cwd)
   const { node, problems: nodeProblems } = resolveNode({
     env,
@@ -63,10 +66,10 @@ export const resolveWithFlags = (input: ResolveInput, flags: Flags, flagProblems
     embedded,
     insecure: flags.insecure,
     complete: flags.validate === undefined,
-    dataDirFallback: embedded ? embeddedDataDir(storage.path) : "/var/lib/netsy"
+    dataDirFallback: embedded ? embeddedDataDir(storage.path) : variableSpec("NETSY_DATA_DIR").fallback
   })
   const debug = flags.verbose || env["NETSY_DEBUG"] === "true"
-  const format = reading.choice("log.format", "text", ["text", "json"])
+  const format = reading.choice("log.format")
   // A file that could not be read would be reported again as dozens of missing keys.
   const unreadable = file.problems.length > 0 && file.given.size === 0
   problems.push(...(unreadable ? [] : reading.problems), ...nodeProblems)
@@ -131,91 +134,58 @@ type ClusterSettings = Omit<
   keyof ApiSettings | "storage" | "log" | "nodeId" | "dataDir" | "bind" | "advertise" | "tls" | "etcd"
 >
 
-const neverOr = (millis: number | undefined): number | undefined =>
-  millis === undefined || millis <= 0 ? undefined : millis
+const neverOr = (millis: number): number | undefined => (millis <= 0 ? undefined : millis)
 
 const thresholdOr = (count: number): number | undefined => (count <= 0 ? undefined : count)
 
-/** MiB values stay exact as bytes. */
-const mibMax = 2 ** 32
-
 type Provider = SettingsShape["storage"]["provider"]
 
-export const resolveCluster = (reading: Reading, provider: Provider, embedded: boolean): ClusterSettings => {
-  const clusterId = reading.text("cluster_id", embedded ? "netsy" : "")
+export const resolveCluster = (reading: Reading, provider: Provider): ClusterSettings => {
+  const clusterId = reading.text("cluster_id")
   if (!isIdentifier(clusterId)) reading.refuse("cluster_id", identifierRule)
 
-  const heartbeat = reading.duration("heartbeat_interval", {
-    ...positive,
-    fallbackMillis: embedded ? 1_000 : undefined
-  })
-  const degradationCount = reading.integer("elector.degradation_count", {
-    fallback: 2,
-    min: 1,
-    max: 1e6,
-    zeroIsFallback: true
-  })
-  const priorMin = degradationCount * (heartbeat ?? 0)
+  return {
+    clusterId,
+    heartbeatIntervalMillis: reading.duration("heartbeat_interval"),
+    elector: resolveElector(reading),
+    replication: resolveReplication(reading, provider),
+    snapshot: resolveSnapshot(reading),
+    compactionIntervalMillis: Math.max(0, reading.duration("compaction_interval")),
+    limits: {
+      maxRequestBytes: reading.integer("limits.max_request_bytes"),
+      maxTxnOps: reading.integer("limits.max_txn_ops"),
+      quotaBytes: reading.integer("limits.quota_bytes")
+    },
+    watch: { progressIntervalMillis: reading.duration("watch.progress_interval") }
+  }
+}
+
+const resolveElector = (reading: Reading): ClusterSettings["elector"] => {
+  const heartbeat = reading.duration("heartbeat_interval")
+  const degradationCount = reading.integer("elector.degradation_count")
+  const priorMin = degradationCount * heartbeat
   const priorTimeout = reading.duration("elector.primary_prior_timeout", {
-    fallbackMillis: embedded ? Math.max(5_000, priorMin) : undefined,
     allowed:
-      heartbeat === undefined
+      heartbeat === 0
         ? "a duration of elector.degradation_count x heartbeat_interval or more"
         : `a duration of ${formatMillis(priorMin)} or more (elector.degradation_count x heartbeat_interval)`,
     accept: (millis) => millis > 0 && millis >= priorMin
   })
-  const any = { allowed: "a duration (0: never)", accept: () => true }
-  const deregistration = reading.duration("elector.deregistration_timeout", { ...any, fallbackMillis: 180_000 })
-  const abandonAfter = reading.duration("elector.abandon_after", { ...any, fallbackMillis: 0 })
-
+  const isDefault = reading.given("elector.primary_prior_timeout") === undefined
   return {
-    clusterId,
-    heartbeatIntervalMillis: heartbeat ?? 0,
-    elector: {
-      degradationCount,
-      deregistrationTimeoutMillis: neverOr(deregistration),
-      primaryPriorTimeoutMillis: priorTimeout ?? 0,
-      abandonAfterMillis: neverOr(abandonAfter)
-    },
-    replication: resolveReplication(reading, provider, embedded),
-    snapshot: resolveSnapshot(reading),
-    compactionIntervalMillis: Math.max(
-      0,
-      reading.duration("compaction_interval", {
-        allowed: "a duration (0: off)",
-        accept: () => true,
-        fallbackMillis: 0
-      }) ?? 0
-    ),
-    limits: {
-      maxRequestBytes: reading.integer("limits.max_request_bytes", { fallback: 1_572_864, min: 1_024, max: 2 ** 26 }),
-      maxTxnOps: reading.integer("limits.max_txn_ops", { fallback: 128, min: 1, max: 65_536 }),
-      quotaBytes: reading.integer("limits.quota_bytes", { fallback: 0, min: 0 })
-    },
-    watch: {
-      progressIntervalMillis:
-        reading.duration("watch.progress_interval", { ...positive, fallbackMillis: 600_000 }) ?? 600_000
-    }
+    degradationCount,
+    deregistrationTimeoutMillis: neverOr(reading.duration("elector.deregistration_timeout")),
+    primaryPriorTimeoutMillis: isDefault ? Math.max(priorTimeout, priorMin) : priorTimeout,
+    abandonAfterMillis: neverOr(reading.duration("elector.abandon_after"))
   }
 }
 
-const resolveReplication = (
-  reading: Reading,
-  provider: Provider,
-  embedded: boolean
-): ClusterSettings["replication"] => {
-  const quorum = reading.integer("replication.quorum", { fallback: -1, max: 1_000 })
+const resolveReplication = (reading: Reading, provider: Provider): ClusterSettings["replication"] => {
+  const quorum = reading.integer("replication.quorum")
   if (quorum < -1) reading.warnings.push(`replication.quorum ${quorum} is read as -1 (majority)`)
-  const age = reading.integer("replication.chunk_buffer.threshold_age_minutes", {
-    fallback: embedded ? 1 : 0,
-    min: 0,
-    max: 1e6
-  })
-  const limitMib = reading.integer("replication.chunk_buffer.limit_mb", { fallback: 256, min: 1, max: mibMax })
-  const size = reading.integer("replication.chunk_buffer.threshold_size_mb", {
-    fallback: embedded ? 4 : 0,
-    max: mibMax
-  })
+  const age = reading.integer("replication.chunk_buffer.threshold_age_minutes")
+  const limitMib = reading.integer("replication.chunk_buffer.limit_mb")
+  const size = reading.integer("replication.chunk_buffer.threshold_size_mb")
   if (quorum !== 0 && age === 0) {
     reading.refuse(
       "replication.chunk_buffer.threshold_age_minutes",
@@ -228,29 +198,17 @@ const resolveReplication = (
       `at most replication.chunk_buffer.limit_mb (${limitMib})`
     )
   }
+  const lease = "replication.store_lease"
   return {
     quorum: Math.max(-1, quorum),
-    degradationCount: reading.integer("replication.degradation_count", {
-      fallback: 2,
-      min: 1,
-      max: 1e6,
-      zeroIsFallback: true
-    }),
+    degradationCount: reading.integer("replication.degradation_count"),
+    // Shorter than a slow PUT it would be lost all the time; longer, a crash stops writes for minutes.
     storeLeaseMillis:
-      reading.given("replication.store_lease") === undefined
+      reading.given(lease) === undefined
         ? undefined
-        : reading.duration("replication.store_lease", {
-            ...(provider === "gcs" ? gcsLeaseRule : leaseRule),
-            fallbackMillis: 6_000
-          }),
+        : reading.duration(lease, provider === "gcs" ? gcsLeaseRule : undefined),
     chunkBuffer: { thresholdSizeMib: Math.max(0, size), thresholdAgeMinutes: age, limitMib }
   }
-}
-
-/** Shorter than a slow PUT it would be lost all the time; longer, a crash stops writes for minutes. */
-const leaseRule = {
-  allowed: "a duration from 200ms to 10m",
-  accept: (millis: number) => millis >= 200 && millis <= 600_000
 }
 
 /** Renewed three times in its length, and elections write the same object. */
@@ -260,20 +218,17 @@ const gcsLeaseRule = {
 }
 
 const resolveSnapshot = (reading: Reading): ClusterSettings["snapshot"] => {
-  const batchSize = reading.integer("snapshot.cleanup_batch_size", { fallback: 250, max: 1e6 })
-  const pause = reading.duration("snapshot.cleanup_batch_interval", { ...atLeast(0), fallbackMillis: 1_000 })
+  const batchSize = reading.integer("snapshot.cleanup_batch_size")
+  const pauseMillis = reading.duration("snapshot.cleanup_batch_interval")
   return {
-    thresholdRecords: thresholdOr(
-      reading.integer("snapshot.threshold_records", { fallback: 10_000, zeroIsFallback: true })
-    ),
-    thresholdSizeMib: thresholdOr(
-      reading.integer("snapshot.threshold_size_mb", { fallback: 10_000, max: mibMax, zeroIsFallback: true })
-    ),
-    thresholdAgeMinutes: thresholdOr(reading.integer("snapshot.threshold_age_minutes", { fallback: 0, max: 1e9 })),
-    cleanupStrategy: reading.choice("snapshot.cleanup_strategy", "auto", ["auto", "list", "direct"]),
-    cleanupBatchSize: batchSize <= 0 ? 250 : batchSize,
-    cleanupBatchIntervalMillis: pause === undefined || pause === 0 ? 1_000 : pause,
-    keep: reading.integer("snapshot.keep", { fallback: 3, min: 1, max: 1e6 }),
-    historyMillis: reading.duration("snapshot.history", { ...atLeast(0), fallbackMillis: 86_400_000 }) ?? 86_400_000
+    thresholdRecords: thresholdOr(reading.integer("snapshot.threshold_records")),
+    thresholdSizeMib: thresholdOr(reading.integer("snapshot.threshold_size_mb")),
+    thresholdAgeMinutes: thresholdOr(reading.integer("snapshot.threshold_age_minutes")),
+    cleanupStrategy: reading.choice("snapshot.cleanup_strategy"),
+    cleanupBatchSize: batchSize <= 0 ? settingOf("snapshot.cleanup_batch_size").fallback : batchSize,
+    cleanupBatchIntervalMillis:
+      pauseMillis === 0 ? millisOfText(settingOf("snapshot.cleanup_batch_interval").fallback!) : pauseMillis,
+    keep: reading.integer("snapshot.keep"),
+    historyMillis: reading.duration("snapshot.history")
   }
 }

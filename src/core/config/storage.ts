@@ -5,9 +5,6 @@ import type { FileKey } from "./fields.ts"
 import type { Reading } from "./reading.ts"
 import { isBucketName, parseStorageWord, storageWordForms, withSlash } from "./storageWord.ts"
 
-const providers = ["s3", "gcs", "directory"] as const
-const encryptions = ["provider-managed", "customer-managed"] as const
-
 const classes = {
   s3: ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING"],
   gcs: ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"],
@@ -47,7 +44,7 @@ const placeOfWord = (
     })
     return { provider: "directory", bucketName: "", keyPrefix: "", path: cwd }
   }
-  if (reading.text("storage.provider", "s3") !== parsed.provider) {
+  if (reading.choice("storage.provider") !== parsed.provider) {
     // Class and key belong to the provider of the file, which is not used.
     for (const key of ["storage.class", "storage.encryption", "storage.kms_key_id"] as const) reading.forget(key)
   }
@@ -58,9 +55,9 @@ const placeOfWord = (
 }
 
 const placeOfKeys = (reading: Reading, cwd: string): Place => {
-  const provider = reading.choice("storage.provider", "s3", providers)
+  const provider = reading.choice("storage.provider")
   if (provider === "directory") {
-    const path = reading.text("storage.path", "")
+    const path = reading.text("storage.path")
     if (path === "" || path.includes("\0")) reading.refuse("storage.path", "the path of a directory on a local disk")
     for (const key of ["storage.bucket_name", "storage.key_prefix"] as const) {
       if (reading.given(key) !== undefined)
@@ -71,17 +68,17 @@ const placeOfKeys = (reading: Reading, cwd: string): Place => {
   if (reading.given("storage.path") !== undefined) {
     reading.warnings.push(`storage.path has no effect with storage.provider ${provider}`)
   }
-  const bucketName = reading.text("storage.bucket_name", "")
+  const bucketName = reading.text("storage.bucket_name")
   if (!isBucketName(bucketName)) reading.refuse("storage.bucket_name", "the name of an existing bucket")
-  return { provider, bucketName, keyPrefix: withSlash(reading.text("storage.key_prefix", "")), path: "" }
+  return { provider, bucketName, keyPrefix: withSlash(reading.text("storage.key_prefix")), path: "" }
 }
 
 type Treatment = Pick<StorageSettings, "class" | "encryption" | "kmsKeyId">
 
 const treatment = (reading: Reading, provider: StorageSettings["provider"]): Treatment => {
-  const storageClass = reading.choice<string>("storage.class", "STANDARD", classes[provider])
-  const encryption = reading.choice("storage.encryption", "provider-managed", encryptions)
-  const kmsKeyId = reading.text("storage.kms_key_id", "")
+  const storageClass = reading.choice("storage.class", classes[provider])
+  const encryption = reading.choice("storage.encryption")
+  const kmsKeyId = reading.text("storage.kms_key_id")
   if (encryption === "customer-managed") {
     if (provider === "directory") reading.refuse("storage.encryption", "provider-managed (a directory has no keys)")
     else if (kmsKeyId === "")

@@ -43,15 +43,24 @@ export const nameComplaints = (at: string, text: string, names: Names): Readonly
   for (const [variable] of text.matchAll(/\bNETSY_[A-Z0-9_]*/g)) {
     if (!names.variable(variable)) complaints.push(`${at}: nothing reads the variable ${variable}`)
   }
-  if (/^(?:bin\/)?netsy\b/.test(text)) {
-    for (const match of text.matchAll(/\s--([a-z][a-z0-9-]*)/g)) {
-      if (!names.flag(match[1] ?? "")) complaints.push(`${at}: there is no flag --${match[1]}`)
+  for (const [variable] of text.matchAll(/\bETCD_[A-Z0-9_]*[A-Z0-9]/g)) {
+    if (!names.flag(variable.slice(5).toLowerCase().replaceAll("_", "-"))) {
+      complaints.push(`${at}: there is no variable ${variable}`)
     }
   }
+  if (/^(?:(?:bin\/)?netsy|etcd)\b/.test(text)) complaints.push(...flagComplaints(at, text, names))
   return complaints
 }
 
+const flagComplaints = (at: string, text: string, names: Names): ReadonlyArray<string> =>
+  [...text.matchAll(/(?:^|\s)--([a-z][a-z0-9-]*)(?!…)/g)].flatMap(([, name = ""]) =>
+    names.flag(name) ? [] : [`${at}: there is no flag --${name}`]
+  )
+
 const keyPattern = new RegExp(`^(?:${fileGroups.filter((group) => !group.includes(".")).join("|")})(?:\\.[a-z_]+)+$`)
+
+/** Here a flag alone in backticks is one of this program. */
+const flagPages = ["docs/configuration.md", "docs/etcd-mode.md"]
 
 /** Files and other people's permissions that look like keys. */
 const notKeys = /^snapshot\.db\b|^storage\.(?:buckets|objects|multipartUploads)\./
@@ -60,7 +69,12 @@ export const codeComplaints = (page: Page, names: Names): ReadonlyArray<string> 
   ...page.codes.flatMap(({ line, text }) => {
     const at = `${page.path}:${line}`
     const key = keyPattern.test(text) && !notKeys.test(text) && !names.key(text) && !names.path(text)
-    return [...nameComplaints(at, text, names), ...(key ? [`${at}: there is no key ${text}`] : [])]
+    const flags = flagPages.includes(page.path) && /^--[a-z-]+[a-z](?:$|[ =])/.test(text)
+    return [
+      ...nameComplaints(at, text, names),
+      ...(flags ? flagComplaints(at, text, names) : []),
+      ...(key ? [`${at}: there is no key ${text}`] : [])
+    ]
   }),
   ...page.blocks
     .filter(({ language }) => ["", "sh", "bash", "console"].includes(language))

@@ -13,6 +13,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
+import { stripVTControlCharacters } from "node:util"
 import type { Page } from "./page.ts"
 import { files, root } from "./project.ts"
 
@@ -72,7 +73,7 @@ export const unlike = (wanted: string, printed: string): string | undefined => {
           .replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
           .replaceAll("…", ".*?")}[ \\t]*\\n`
   )
-  const bare = printed.replaceAll(/\u001b\[[0-9;]*m/g, "")
+  const bare = stripVTControlCharacters(printed)
   return new RegExp(`^${lines.join("")}$`).test(bare.endsWith("\n") ? bare : `${bare}\n`)
     ? undefined
     : `the page shows\n${wanted}\nand this was printed:\n${bare}`

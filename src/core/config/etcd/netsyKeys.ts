@@ -27,6 +27,18 @@ const switches: ReadonlyArray<readonly [flag: string, key: FileKey]> = [
   ["client-cert-auth", "auth.client_cert_auth"]
 ]
 
+/** Every key that a flag of etcd sets. */
+export const flagsOfKeys: ReadonlyArray<readonly [flag: string, key: FileKey]> = [
+  ...numbers,
+  ...texts,
+  ...switches,
+  ["auth-token-ttl", "auth.token_ttl"],
+  ["quota-backend-bytes", "limits.quota_bytes"],
+  ["auto-compaction-retention", "auto_compaction.retention"],
+  ["bcrypt-cost", "auth.bcrypt_cost"],
+  ["election-timeout", "lease.min_ttl"]
+]
+
 const quotaDefaultBytes = 2 * 1024 ** 3
 const bcryptCosts = { min: 4, max: 31 }
 const electionMaxMillis = 50_000

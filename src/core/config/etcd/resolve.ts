@@ -6,7 +6,7 @@ import { posix } from "node:path"
 import type { EtcdSettings, SettingsShape, StorageSettings } from "../../../services/Settings.ts"
 import { formatHostPort } from "../address.ts"
 import { resolveApi } from "../api.ts"
-import { fileKeys, nodeVariables } from "../fields.ts"
+import { nodeVariables } from "../fields.ts"
 import type { Problem } from "../problem.ts"
 import { Reading } from "../reading.ts"
 import { resolveCluster, unknownVariables } from "../resolve.ts"
@@ -35,7 +35,7 @@ export type EtcdResolved =
 
 export const resolveEtcd = ({ values, env, cwd, exists }: EtcdInput): EtcdResolved => {
   const flags = new FlagReading(values)
-  const reading = new Reading(new Map(), env, fileKeys)
+  const reading = new Reading(new Map(), env, true)
   putKeys(flags, reading)
   refuseAndWarn(flags)
 
@@ -60,7 +60,7 @@ export const resolveEtcd = ({ values, env, cwd, exists }: EtcdInput): EtcdResolv
   const etcd = resolvePorts(flags, cwd)
   const members = membersOf(flags, name, etcd.advertisePeerUrls)
   const storage = storageOf(reading, { env, cwd, dataDir, clusterId, members, flags })
-  const cluster = resolveCluster(reading, storage.provider, true)
+  const cluster = resolveCluster(reading, storage.provider)
   const api = resolveApi(reading, cwd)
   const log = resolveLog(flags, cwd)
   const problems = [...flags.problems, ...reading.problems]

@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build release clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-cluster soak sim sim-many fuzz bench bench-join
+.PHONY: help setup start stop restart status logs build release clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-helm test-cluster soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -97,6 +97,11 @@ test-docs: ## Everything that the pages show is done as shown; make test does it
 test-stores: ## The object stores against other people's servers (docs/storage.md says what to install)
 	@NETSY_TEST_FILES='test/objectstore/*.packages.ts' $(VITEST) $(ARGS)
 	@echo "Again: make test-stores"
+
+test-helm: ## The chart's pods over their life, and a real helm's rendering where there is one
+	@scripts/dev/check-packages.sh
+	@NETSY_TEST_FILES='test/helm/*.{test,long$(shell command -v helm >/dev/null && echo ,helm)}.ts' $(VITEST) $(ARGS)
+	@echo "Again: make test-helm"
 
 test-cluster: ## Three processes over mTLS killed, stopped, paused, wiped, cut off, joined (ARGS=test/cluster/Kill.cluster.ts)
 	@scripts/dev/check-packages.sh cluster

@@ -191,9 +191,27 @@ func (c *chart) render(asked request) (answer, error) {
 		if err := all.ExecuteTemplate(&out, name, data); err != nil {
 			return shown, err
 		}
-		shown.Files[path.Base(name)] = strings.ReplaceAll(out.String(), "<no value>", "")
+		text := strings.ReplaceAll(out.String(), "<no value>", "")
+		if err := parses(name, text); err != nil {
+			return shown, err
+		}
+		shown.Files[path.Base(name)] = text
 	}
 	return shown, nil
+}
+
+// Go's YAML is stricter in places than others: what Helm could not read is no rendering.
+func parses(name, text string) error {
+	if path.Ext(name) != ".yaml" {
+		return nil
+	}
+	for _, document := range strings.Split("\n"+text, "\n---") {
+		object := map[string]interface{}{}
+		if err := yaml.UnmarshalStrict([]byte(document), &object); err != nil {
+			return fmt.Errorf("%s: %w\n%s", name, err, document)
+		}
+	}
+	return nil
 }
 
 func main() {

@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build release clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-helm test-cluster soak sim sim-many fuzz bench bench-join
+.PHONY: help setup start stop restart status logs build release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-helm test-cluster test-release soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -43,6 +43,9 @@ build: ## Check the types: Node runs the sources, so there is nothing else to bu
 
 release: ## dist/release: netsy-linux-amd64 and -arm64, one file each, and their SHA-512 sums (docs/release.md)
 	@$(RUN) node --disable-warning=ExperimentalWarning scripts/release/build.ts
+
+image: ## The container image of images/netsy, with podman or docker (NETSY_IMAGE=netsy:latest)
+	@scripts/release/image.sh
 
 clean: ## Stop, and remove build outputs and temp/ (data, certificates, logs)
 	@if [ -d temp/run ]; then $(DEV) stop for-good; fi
@@ -106,6 +109,13 @@ test-helm: ## The chart's pods over their life, and a real helm's rendering wher
 test-cluster: ## Three processes over mTLS killed, stopped, paused, wiped, cut off, joined (ARGS=test/cluster/Kill.cluster.ts)
 	@scripts/dev/check-packages.sh cluster
 	@$(VITEST) --config test/cluster/vitest.config.ts $(ARGS)
+
+test-release: ## make release, then its executables: in an empty root, under qemu, and by the tests of etcdctl (docs/release.md)
+	@scripts/dev/check-packages.sh release
+	@$(MAKE) --no-print-directory release
+	@NETSY_TEST_FILES='test/release/*.release.ts' $(VITEST) $(ARGS)
+	@NETSY_TEST_PROGRAM=$(CURDIR)/dist/release/netsy-linux-$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64) $(VITEST) test/etcdctl test/auth test/etcdmode
+	@echo "Again: make test-release"
 
 soak: ## Half an hour of random kills, stops, joins, leases, compaction, then netsy verify: make soak SECONDS=1800 NETSY_SEED=1
 	@scripts/dev/check-packages.sh

@@ -15,6 +15,7 @@ usage: scripts/kubernetes/kube-apiserver.sh [--dry-run] [FLAG...]
   FLAG...     more flags of kube-apiserver, for example -v=2
 variables:
   NETSY_COUNT                how many nodes it connects to; without it all that run
+  KUBE_ETCD_SERVERS          endpoints with commas between them, in place of the development nodes'
   KUBE_VERSION               default $version
   KUBE_IMAGE                 default $image
   KUBE_RUNTIME               podman or docker; without it the first that is there
@@ -57,6 +58,7 @@ listens() { ! "$root/scripts/dev/check-ports.sh" 1 "$1" 2>/dev/null; }
 # a dry run one.
 most=${NETSY_COUNT:-9}
 [ $dry_run = no ] || most=${NETSY_COUNT:-1}
+[ -z "${KUBE_ETCD_SERVERS:-}" ] || most=0
 servers=
 k=1
 while [ $k -le "$most" ]; do
@@ -69,7 +71,7 @@ while [ $k -le "$most" ]; do
   if [ -z "${NETSY_COUNT:-}" ] && [ "${servers##*:}" != "$client_port" ]; then break; fi
   k=$((k + 1))
 done
-servers=${servers#,}
+servers=${KUBE_ETCD_SERVERS:-${servers#,}}
 
 missing=
 for file in ca.crt client.crt client.key kube-apiserver.crt kube-apiserver.key service-account.key; do

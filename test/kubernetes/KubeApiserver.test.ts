@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { type Clone, makeClone, recorder } from "./clone.ts"
+import { type Clone, makeClone, recorder } from "./support/clone.ts"
 
 const script = "scripts/kubernetes/kube-apiserver.sh"
 /** In place of check-ports.sh, which says of each port after the first argument whether somebody listens there. */

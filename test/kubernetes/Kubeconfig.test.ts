@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { parse } from "yaml"
-import { type Clone, makeClone } from "./clone.ts"
+import { type Clone, makeClone } from "./support/clone.ts"
 
 const script = "scripts/kubernetes/kubeconfig.sh"
 let clone: Clone

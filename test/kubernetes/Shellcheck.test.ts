@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process"
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { root } from "./clone.ts"
+import { root } from "./support/clone.ts"
 
 const tracked: ReadonlyArray<string> = execFileSync(
   "git",

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { type Daemon, startDaemon } from "../support/daemon.ts"
-import { type Clone, makeClone } from "./clone.ts"
+import { type Clone, makeClone } from "./support/clone.ts"
 
 let daemon: Daemon
 let clone: Clone

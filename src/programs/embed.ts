@@ -9,6 +9,7 @@ import { MemoryDisk } from "../layers/LocalStoreMemory.ts"
 import * as LogEffect from "../layers/LogEffect.ts"
 import * as LogStderr from "../layers/LogStderr.ts"
 import type { LogOutputFailed } from "../layers/LogStderr.ts"
+import * as ObjectStoreFaulty from "../layers/ObjectStoreFaulty.ts"
 import * as ObjectStoreMemory from "../layers/ObjectStoreMemory.ts"
 import { MemoryBucket } from "../layers/ObjectStoreMemory.ts"
 import * as SettingsValue from "../layers/SettingsValue.ts"
@@ -31,6 +32,8 @@ import { type Given, settingsOf } from "./embed/settings.ts"
 import { baseWith, embedded, healthPort, localDisk, objectStore, ports, programs, storesOf } from "./node.ts"
 
 export { ConfigError, StartFailed } from "./embed/errors.ts"
+export { MemoryBucket } from "../layers/ObjectStoreMemory.ts"
+export { MemoryDisk } from "../layers/LocalStoreMemory.ts"
 export { type Network, network } from "./embed/network.ts"
 export type {
   AddressOptions,
@@ -73,36 +76,38 @@ const build = <Base, EB, Rest, E, R>(
 const logOf = (options: Pick<NodeOptions, "log">): Layer.Layer<Log, LogOutputFailed, Settings> =>
   options.log?.to === "effect" ? LogEffect.layer : LogStderr.layer
 
-/** A node without ports over these stores. */
-const nodeOver = <E, R>(
+/** A node without ports over a bucket and a disk. */
+const nodeOver = <E1, R1, E2>(
   given: Given,
-  stores: (settings: SettingsShape) => Layer.Layer<ObjectStore | LocalStore, E, R>
+  objects: (settings: SettingsShape) => Layer.Layer<ObjectStore, E1, R1>,
+  disk: (settings: SettingsShape) => Layer.Layer<LocalStore, E2, Settings>
 ) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const settings = yield* settingsOf(given)
-      const { elections, peers } = given.options.network ?? network()
-      const whole = embedded(settings, peers, elections).pipe(Layer.provideMerge(stores(settings)))
+      const { elections, fault, peers } = given.options.network ?? network()
+      const cable = ObjectStoreFaulty.layer(() => fault(settings.nodeId))
+      const bucket = given.options.network === undefined ? objects(settings) : Layer.provide(cable, objects(settings))
+      const whole = embedded(settings, peers, elections).pipe(Layer.provideMerge(storesOf(bucket, disk(settings))))
       return pick(yield* build(baseWith(settings, logOf(given.options)), whole))
     })
   )
 
-const named = (settings: SettingsShape, { gcs, s3 }: Partial<NetsyOptions>) =>
-  storesOf(objectStore(settings, { s3, gcs }), localDisk(settings))
-
 /** A node: `Netsy.layer({ storage: "dir:./data" })`. Without sockets; alone, unless it is given a `network`. */
 export const layer = (options: NetsyOptions): Layer.Layer<Services, StartError> =>
-  nodeOver({ options, ports: false }, (settings) => named(settings, options))
+  nodeOver({ options, ports: false }, (settings) => objectStore(settings, options), localDisk)
 
 /** A node over the `ObjectStore` that the program provides. */
 export const layerWith = (options: NodeOptions = {}): Layer.Layer<Services, StartError, ObjectStore> =>
-  nodeOver({ options: { ...options, storage: elsewhere }, ports: false }, (settings) =>
-    storesOf(Layer.effect(ObjectStore, ObjectStore), localDisk(settings))
-  )
+  nodeOver({ options: { ...options, storage: elsewhere }, ports: false }, () => given, localDisk)
+
+/** That of the program. */
+const given = Layer.effect(ObjectStore, ObjectStore)
 
 /** Settings want a name for every bucket. */
 const elsewhere = "s3://program"
 
+/** Of a node without a disk and without a bucket beyond this process. */
 export interface MemoryOptions extends NodeOptions {
   /** Shared with other nodes, or with the next one of a test that starts a node again. Default: one of its own. */
   readonly bucket?: MemoryBucket | undefined
@@ -113,11 +118,10 @@ export interface MemoryOptions extends NodeOptions {
 /** A node for tests: bucket and disk in memory. */
 export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<Services, StartError> => {
   const { bucket, disk, ...rest } = options
-  return nodeOver({ options: { ...rest, storage: elsewhere }, ports: false }, () =>
-    storesOf(
-      ObjectStoreMemory.layer({ bucket: bucket ?? new MemoryBucket() }),
-      LocalStoreMemory.layer({ disk: disk ?? new MemoryDisk() })
-    )
+  return nodeOver(
+    { options: { ...rest, storage: elsewhere }, ports: false },
+    () => ObjectStoreMemory.layer({ bucket: bucket ?? new MemoryBucket() }),
+    () => LocalStoreMemory.layer({ disk: disk ?? new MemoryDisk() })
   )
 }
 
@@ -139,12 +143,18 @@ const variables: Effect.Effect<Record<string, string | undefined>, ConfigError> 
 /** A node by the variables of a daemon (`NETSY_STORAGE`, `NETSY_CONFIG`, …); options win over them. */
 export const layerConfig = (options: Partial<NetsyOptions> = {}): Layer.Layer<Services, StartError> =>
   Layer.unwrap(
-    Effect.map(variables, (env) => nodeOver({ options, env, ports: false }, (settings) => named(settings, options)))
+    Effect.map(variables, (env) =>
+      nodeOver({ options, env, ports: false }, (settings) => objectStore(settings, options), localDisk)
+    )
   )
 
 /** A node by a cluster file as a daemon reads it; what a file does not say (`nodeId`, `dataDir`) are options. */
 export const layerFile = (path: string, options: Partial<NetsyOptions> = {}): Layer.Layer<Services, StartError> =>
-  nodeOver({ options, env: { NETSY_CONFIG: path }, ports: false }, (settings) => named(settings, options))
+  nodeOver(
+    { options, env: { NETSY_CONFIG: path }, ports: false },
+    (settings) => objectStore(settings, options),
+    localDisk
+  )
 
 /** A node with the four ports of a daemon: etcd's clients and other machines can reach it. */
 export const daemon = (options: DaemonOptions): Layer.Layer<Services | ClientListener, StartError> =>
@@ -153,7 +163,7 @@ export const daemon = (options: DaemonOptions): Layer.Layer<Services | ClientLis
       const settings = yield* settingsOf({ options, ports: true })
       const whole = programs.pipe(
         Layer.provideMerge(ports(settings)),
-        Layer.provideMerge(named(settings, options)),
+        Layer.provideMerge(storesOf(objectStore(settings, options), localDisk(settings))),
         Layer.provideMerge(healthPort(settings))
       )
       return Context.pick(...services, ClientListener)(yield* build(baseWith(settings, logOf(options)), whole))

@@ -19,6 +19,7 @@ import type { Bytes } from "../core/client/text.ts"
 import type { Op, TxnResult, TxnSpec } from "../core/client/txn.ts"
 import type { ClientError, LeaseLost } from "./ClientError.ts"
 
+/** Which changes a watch tells, and how much of each. */
 export interface WatchOptions {
   /** From this revision on, it included; from now on, if absent. */
   readonly revision?: number | undefined
@@ -30,6 +31,7 @@ export interface WatchOptions {
   readonly progress?: boolean | undefined
 }
 
+/** A key was written or deleted. */
 export interface ChangeEvent {
   readonly type: "put" | "delete"
   /** At which it happened; the events of one transaction have the same. */
@@ -40,16 +42,19 @@ export interface ChangeEvent {
   readonly previous: Entry | undefined
 }
 
+/** Nothing changed, but the store has come this far. Only with `progress`. */
 export interface ProgressEvent {
   readonly type: "progress"
   /** Everything up to it has been seen. */
   readonly revision: number
 }
 
+/** `ProgressEvent` is among them only when it was asked for. */
 export type WatchEvent<O extends WatchOptions = WatchOptions> = O extends { readonly progress: true }
   ? ChangeEvent | ProgressEvent
   : ChangeEvent
 
+/** A lease as the Primary knows it. */
 export interface LeaseInfo {
   readonly id: bigint
   /** What is left; a Primary that has just begun counts anew. */
@@ -68,6 +73,7 @@ export interface Lease {
   readonly lost: Effect.Effect<never, LeaseLost>
 }
 
+/** Of a lease that is kept alive: three times within its time to live. */
 export interface LeaseOptions {
   /** How long it lives without being kept alive. Default 60 seconds, as in etcd's recipes. */
   readonly ttl?: Duration.Input | undefined
@@ -85,6 +91,7 @@ export interface Leadership extends Lock {
   readonly proclaim: (value: Bytes) => Effect.Effect<void, ClientError>
 }
 
+/** What `etcdctl endpoint status` shows of one node. */
 export interface NodeStatusInfo {
   /** Of etcd, whose API this is. */
   readonly version: string
@@ -112,14 +119,17 @@ export interface TypedEntry<out A> {
 
 /** The same keys and values, the latter as JSON of one schema. */
 export interface TypedClient<A, RD, RE> {
+  /** One key; undefined: it is not there. */
   readonly get: (
     key: Bytes,
     options?: GetOptions
   ) => Effect.Effect<TypedEntry<A> | undefined, ClientError | Schema.SchemaError, RD>
+  /** Many keys at one revision, in one answer; the first value that does not fit the schema fails all. */
   readonly entries: (
     keys: Keys,
     options?: RangeOptions
   ) => Effect.Effect<ReadonlyArray<TypedEntry<A>>, ClientError | Schema.SchemaError, RD>
+  /** Writes one key. */
   readonly put: (
     key: Bytes,
     value: A,
@@ -127,21 +137,26 @@ export interface TypedClient<A, RD, RE> {
   ) => Effect.Effect<PutResult, ClientError | Schema.SchemaError, RE>
   /** For a transaction. */
   readonly putOp: (key: Bytes, value: A, options?: PutOptions) => Effect.Effect<Op<PutResult>, Schema.SchemaError, RE>
+  /** The value of an entry that came another way: from a watch, a transaction, a scan. */
   readonly decode: (entry: Entry) => Effect.Effect<A, Schema.SchemaError, RD>
 }
 
+/** Every call of the client. All may fail with any `ClientError`; `EtcdUnavailable` says: try again. */
 export interface ClientShape {
   /** One key; undefined: it is not there. */
   readonly get: (key: Bytes, options?: GetOptions) => Effect.Effect<Entry | undefined, ClientError>
   /** Many keys at one revision, in one answer: for those that are not too many. */
   readonly range: (keys: Keys, options?: RangeOptions) => Effect.Effect<RangeResult, ClientError>
+  /** How many keys there are. */
   readonly count: (keys: Keys, options?: GetOptions) => Effect.Effect<number, ClientError>
   /** However many keys at one revision, in the order of their bytes, page by page. */
   readonly scan: (
     keys: Keys,
     options?: GetOptions & { readonly keysOnly?: boolean | undefined; readonly pageSize?: number | undefined }
   ) => Stream.Stream<Entry, ClientError>
+  /** Writes one key, at most 1.5 MiB unless the node's limits say otherwise. */
   readonly put: (key: Bytes, value: Bytes, options?: PutOptions) => Effect.Effect<PutResult, ClientError>
+  /** Deletes one key or many; that none was there is no error. */
   readonly delete: (keys: Keys, options?: DeleteOptions) => Effect.Effect<DeleteResult, ClientError>
   /** All or nothing: `Txn` has the comparisons and the operations. */
   readonly txn: <
@@ -205,4 +220,5 @@ export interface ClientShape {
   readonly login: (name: string, password: string) => Effect.Effect<ClientShape, ClientError>
 }
 
+/** The client of the node that the program has: `yield* Client`. */
 export class Client extends Context.Service<Client, ClientShape>()("netsy/services/Client") {}

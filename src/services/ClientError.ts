@@ -13,9 +13,11 @@ export class EtcdCanceled extends Schema.TaggedError<EtcdCanceled>()("EtcdCancel
 export class EtcdUnknown extends Schema.TaggedError<EtcdUnknown>()("EtcdUnknown", text) {}
 /** The request makes no sense: an empty key, too many operations, too large, a key twice in a transaction. */
 export class EtcdInvalidArgument extends Schema.TaggedError<EtcdInvalidArgument>()("EtcdInvalidArgument", text) {}
+/** The time that the caller had set has run out. A write may have been done all the same. */
 export class EtcdDeadlineExceeded extends Schema.TaggedError<EtcdDeadlineExceeded>()("EtcdDeadlineExceeded", text) {}
 /** No such lease, or member. A key that is not there is no error. */
 export class EtcdNotFound extends Schema.TaggedError<EtcdNotFound>()("EtcdNotFound", text) {}
+/** The user, or the one that the certificate names, may not do this with these keys. */
 export class EtcdPermissionDenied extends Schema.TaggedError<EtcdPermissionDenied>()("EtcdPermissionDenied", text) {}
 /** Too many requests at once (try again), or no space left under the quota. */
 export class EtcdResourceExhausted extends Schema.TaggedError<EtcdResourceExhausted>()("EtcdResourceExhausted", text) {}
@@ -31,17 +33,21 @@ export class EtcdCompacted extends Schema.TaggedError<EtcdCompacted>()("EtcdComp
   ...text,
   compactRevision: Schema.Int
 }) {}
+/** A call that this store does not have. */
 export class EtcdUnimplemented extends Schema.TaggedError<EtcdUnimplemented>()("EtcdUnimplemented", text) {}
+/** Something in the node went wrong; its log says more. */
 export class EtcdInternal extends Schema.TaggedError<EtcdInternal>()("EtcdInternal", text) {}
 /**
  * No Primary, a request that took too long, a node that stops: try again. A write that ends like this may have been done
  * all the same.
  */
 export class EtcdUnavailable extends Schema.TaggedError<EtcdUnavailable>()("EtcdUnavailable", text) {}
+/** What is stored is damaged; the node's log says where. */
 export class EtcdDataLoss extends Schema.TaggedError<EtcdDataLoss>()("EtcdDataLoss", text) {}
 /** Authentication is on and the token is no longer good. */
 export class EtcdUnauthenticated extends Schema.TaggedError<EtcdUnauthenticated>()("EtcdUnauthenticated", text) {}
 
+/** Everything a call can fail with; tell them apart by `_tag`, as with `Effect.catchTag`. */
 export type ClientError =
   | EtcdCanceled
   | EtcdUnknown
@@ -83,7 +89,7 @@ const classes: Readonly<Record<number, new (facts: { readonly message: string })
   [Code.Unauthenticated]: EtcdUnauthenticated
 }
 
-/** `floor`: the compaction revision of the moment, for the one error that names it. */
+/** `floor`: the compaction revision of the moment, for the one error that names it. @internal */
 export const clientError = ({ code, message }: EtcdError, floor: number): ClientError => {
   if (message === errors.compacted.message) return new EtcdCompacted({ message, compactRevision: floor })
   const Class = classes[code] ?? EtcdUnknown

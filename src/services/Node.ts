@@ -16,12 +16,15 @@ export class NodeFailed extends Schema.TaggedError<NodeFailed>()("NodeFailed", {
   }
 }
 
+/** The node that the program has: `yield* Node`. */
 export class Node extends Context.Service<
   Node,
   {
     readonly nodeId: string
     readonly clusterId: string
+    /** As etcd's API has it: the number that stands for this node in answers. */
     readonly memberId: () => bigint
+    /** `degraded`: it goes on, and `troubles` says what is wrong. */
     readonly health: () => HealthState
     /** Its part: `active` is the Primary that takes writes. */
     readonly role: () => PrimaryState

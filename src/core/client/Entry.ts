@@ -2,6 +2,7 @@
 import type { KeyValue } from "../wire/messages.ts"
 import { toText } from "./text.ts"
 
+/** A key, its value and their revisions, as one answer or event had them. It never changes. */
 export class Entry {
   readonly keyBytes: Uint8Array
   readonly valueBytes: Uint8Array
@@ -35,6 +36,7 @@ export class Entry {
     return (this.#value ??= toText(this.valueBytes))
   }
 
+  /** As `JSON.stringify` shows it: texts, and the lease in decimal digits. */
   toJSON(): unknown {
     const { createRevision, key, lease, modRevision, value, version } = this
     return { key, value, createRevision, modRevision, version, lease: lease.toString() }

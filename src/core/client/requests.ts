@@ -13,6 +13,7 @@ import { Entry, entryOf } from "./Entry.ts"
 import { type Keys, type KeySpan, spanOf } from "./keys.ts"
 import { type Bytes, toBytes } from "./text.ts"
 
+/** When, and by whom, a read is answered. */
 export interface GetOptions {
   /** As it was at this revision; now, if absent. */
   readonly revision?: number | undefined
@@ -20,8 +21,10 @@ export interface GetOptions {
   readonly serializable?: boolean | undefined
 }
 
+/** What the entries of a range are sorted by. */
 export type SortBy = "key" | "value" | "version" | "createRevision" | "modRevision"
 
+/** Which entries of a range, in which order, and how much of each. The bounds of revisions include both ends. */
 export interface RangeOptions extends GetOptions {
   /** At most so many entries; `more` says whether there were others. */
   readonly limit?: number | undefined
@@ -37,6 +40,7 @@ export interface RangeOptions extends GetOptions {
   readonly maxCreateRevision?: number | undefined
 }
 
+/** What a range has found. */
 export interface RangeResult {
   /** Of the store when it answered. */
   readonly revision: number
@@ -46,6 +50,7 @@ export interface RangeResult {
   readonly more: boolean
 }
 
+/** What else a write does or tells. */
 export interface PutOptions {
   /** The key ends with this lease. */
   readonly lease?: bigint | { readonly id: bigint } | undefined
@@ -57,6 +62,7 @@ export interface PutOptions {
   readonly ignoreLease?: boolean | undefined
 }
 
+/** What a write did. */
 export interface PutResult {
   /** Of this write. */
   readonly revision: number
@@ -64,11 +70,13 @@ export interface PutResult {
   readonly previous: Entry | undefined
 }
 
+/** What else a deletion tells. */
 export interface DeleteOptions {
   /** Tell what was deleted. */
   readonly previous?: boolean | undefined
 }
 
+/** What a deletion did; that no key was there is no error. */
 export interface DeleteResult {
   /** Of this write, or of the store where nothing was deleted. */
   readonly revision: number

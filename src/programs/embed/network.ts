@@ -1,15 +1,21 @@
-/** The network of several nodes in one process: no sockets, and a way to cut one off. */
+/** The network of several nodes in one process: no sockets, and a way to pull a node's cable. */
+import type { Fault } from "../../layers/ObjectStoreFaulty.ts"
 import { MemoryElections } from "../../layers/LeadershipClientMemory.ts"
 import { MemoryPeers } from "../../layers/PeerNetworkMemory.ts"
 
+/** What the nodes of one cluster have in common, besides their bucket. */
 export interface Network {
   readonly peers: MemoryPeers
   readonly elections: MemoryElections
-  /** Nobody hears from this node any more, nor it from anybody. */
+  /** The node reaches nobody any more, the bucket included, and nobody reaches it: for the others it is dead. */
   readonly isolate: (nodeId: string) => void
+  /** Everybody hears from it again. */
   readonly rejoin: (nodeId: string) => void
+  /** What becomes of a node's calls to the bucket. */
+  readonly fault: (nodeId: string) => Fault | undefined
 }
 
+/** A new one, in which everybody reaches everybody. */
 export const network = (): Network => {
   const isolated = new Set<string>()
   const peers = new MemoryPeers()
@@ -21,6 +27,7 @@ export const network = (): Network => {
     peers,
     elections,
     isolate: (nodeId) => void isolated.add(nodeId),
-    rejoin: (nodeId) => void isolated.delete(nodeId)
+    rejoin: (nodeId) => void isolated.delete(nodeId),
+    fault: (nodeId) => (isolated.has(nodeId) ? { kind: "fail" } : undefined)
   }
 }

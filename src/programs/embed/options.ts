@@ -13,6 +13,7 @@ export type DurationOption = Duration.Input | `${number}${"ms" | "s" | "m" | "h"
 /** `dir:PATH`, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`; a plain string is looked at when the node starts. */
 export type StorageWord = `dir:${string}` | `s3://${string}` | `gs://${string}` | (string & {})
 
+/** The bucket in parts: `bucketName` for S3 and GCS, `path` for a directory. */
 export interface StorageOptions {
   readonly provider: "s3" | "gcs" | "directory"
   readonly bucketName?: string | undefined
@@ -108,6 +109,7 @@ export interface NodeOptions {
   readonly network?: Network | undefined
 }
 
+/** Of a node with a real bucket, or a directory in its place. */
 export interface NetsyOptions extends NodeOptions {
   readonly storage: StorageWord | StorageOptions
   /** Win over the environment, which the SDK reads otherwise (`AWS_…`). */
@@ -115,6 +117,7 @@ export interface NetsyOptions extends NodeOptions {
   readonly gcs?: GcsOverrides | undefined
 }
 
+/** `host:port` each: for etcd's clients, for replication, for the election. */
 export interface AddressOptions {
   readonly client?: string | undefined
   readonly peer?: string | undefined
@@ -147,4 +150,5 @@ export interface PortOptions {
   readonly metrics?: { readonly level?: "basic" | "extensive" | undefined } | undefined
 }
 
+/** Of a node that also opens the ports of `netsy`. */
 export interface DaemonOptions extends Omit<NetsyOptions, "network">, PortOptions {}

@@ -1,0 +1,2 @@
+/** The example of a test is run by the tests. */
+import "../../examples/testing/sessions.test.ts"

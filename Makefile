@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-helm test-cluster test-release soak sim sim-many fuzz bench bench-join
+.PHONY: help setup start stop restart status logs build release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-pack test-helm test-cluster test-release soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -37,9 +37,13 @@ status: ## Processes, ports, health
 logs: ## Follow the logs (NAME=s3 or NAME=netsy-1 for one)
 	@$(DEV) logs $(NAME)
 
-build: ## Check the types: Node runs the sources, so there is nothing else to build
+build: ## Check the types, and compile src/ to dist/, for the package; the nodes here run src/ itself
 	@$(RUN) tsc -p .
-	@echo "The types are right. Node runs src/ as it is: there is nothing to compile (make build restart runs it)."
+	@$(RUN) scripts/build/build.sh
+	@echo "The types are right, and dist/ is new. The nodes of this clone run src/ as it is: make build restart."
+
+docs: ## Pages of the public API in dist/api/; what has no description is a failure
+	@$(RUN) scripts/apidocs/apidocs.sh
 
 release: ## dist/release: netsy-linux-amd64 and -arm64, one file each, and their SHA-512 sums (docs/release.md)
 	@$(RUN) node --disable-warning=ExperimentalWarning scripts/release/build.ts
@@ -105,6 +109,11 @@ test-helm: ## The chart's pods over their life, and a real helm's rendering wher
 	@scripts/dev/check-packages.sh
 	@NETSY_TEST_FILES='test/helm/*.{test,long$(shell command -v helm >/dev/null && echo ,helm)}.ts' $(VITEST) $(ARGS)
 	@echo "Again: make test-helm"
+
+test-pack: ## The package packed, installed by npm in an empty project (some 200 MB from the registry), and used there
+	@scripts/dev/check-packages.sh
+	@NETSY_TEST_FILES='test/pack/*.{test,packages}.ts' $(VITEST) $(ARGS)
+	@echo "Again: make test-pack"
 
 test-cluster: ## Three processes over mTLS killed, stopped, paused, wiped, cut off, joined (ARGS=test/cluster/Kill.cluster.ts)
 	@scripts/dev/check-packages.sh cluster

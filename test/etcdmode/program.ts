@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, type Scope } from "effect"
 
-const executable = fileURLToPath(new URL("../../bin/netsy", import.meta.url))
+const executable = process.env["NETSY_TEST_PROGRAM"] ?? fileURLToPath(new URL("../../bin/netsy", import.meta.url))
 const readyMillis = 20_000
 const stopMillis = 15_000
 

@@ -105,7 +105,8 @@ const netsyCommand = (directory: string, ports: Ports, options: DaemonOptions): 
     NETSY_DATA_DIR: join(directory, "data"),
     ...options.env
   }
-  const file = options.executable ?? join(root, "bin/netsy")
+  // make test-release runs some tests against the release executable.
+  const file = options.executable ?? process.env["NETSY_TEST_PROGRAM"] ?? join(root, "bin/netsy")
   if (options.tls !== true) {
     const storage = options.storage ?? `dir:${join(directory, "bucket")}`
     const args = ["--storage", storage, "--insecure", ...(options.args ?? [])]

@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-pack test-helm test-cluster test-release soak sim sim-many fuzz bench bench-join
+.PHONY: help setup start stop restart status logs build release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-apiserver test-pack test-helm test-cluster test-release soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -114,6 +114,11 @@ test-pack: ## The package packed, installed by npm in an empty project (some 200
 	@scripts/dev/check-packages.sh
 	@NETSY_TEST_FILES='test/pack/*.{test,packages}.ts' $(VITEST) $(ARGS)
 	@echo "Again: make test-pack"
+
+test-apiserver: ## A real kube-apiserver on three nodes; builds one with Go first, ten minutes or more (KUBE_APISERVER=PATH: takes that one)
+	@executable=$${KUBE_APISERVER:-$$(scripts/kubernetes/build-kube-apiserver.sh)} && [ -n "$$executable" ] && \
+	KUBE_APISERVER=$$executable NETSY_TEST_FILES='test/kubernetes/*.apiserver.ts' $(VITEST) $(ARGS)
+	@echo "Again: make test-apiserver"
 
 test-cluster: ## Three processes over mTLS killed, stopped, paused, wiped, cut off, joined (ARGS=test/cluster/Kill.cluster.ts)
 	@scripts/dev/check-packages.sh cluster

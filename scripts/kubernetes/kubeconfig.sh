@@ -62,7 +62,10 @@ command -v kubectl >/dev/null 2>&1 || {
   exit 1
 }
 where=${KUBECONFIG:-${HOME:-}/.kube/config}
-there=$(kubectl config view -o "jsonpath={.clusters[?(@.name=='netsy')].cluster.server}")
+there=
+# kubectl's JSONPath fails where there is no cluster at all.
+! kubectl config get-clusters | grep -qx netsy ||
+  there=$(kubectl config view -o "jsonpath={.clusters[?(@.name=='netsy')].cluster.server}")
 if [ -n "$there" ] && [ "$there" != "$server" ] && [ $replace = no ]; then
   echo "kubeconfig: the cluster netsy in $where is $there, not $server; nothing was changed (--replace replaces it)" >&2
   exit 1

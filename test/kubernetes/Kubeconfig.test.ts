@@ -21,9 +21,14 @@ interface Printed {
   readonly "current-context": string
 }
 
-/** Answers `config view` with a cluster's address and writes all other calls down. */
-const kubectl = (address: string): string =>
-  `#!/bin/sh\n[ "$2" = view ] && { printf %s "${address}"; exit 0; }\necho "$2 $3 $4" >>"$0.called"\n`
+/** Answers questions about a cluster netsy at the address (none: there is no cluster), and writes all other calls down. */
+const kubectl = (address: string): string => `#!/bin/sh
+case $2 in
+get-clusters) echo NAME; [ -z "${address}" ] || echo netsy ;;
+view) [ -n "${address}" ] || { echo "<nil> is not array or slice" >&2; exit 1; }; printf %s "${address}" ;;
+*) echo "$2 $3 $4" >>"$0.called" ;;
+esac
+`
 
 describe("kubeconfig.sh", () => {
   it("says which certificates are missing", () => {

@@ -11,6 +11,7 @@ import { type Contents, MemoryDisk } from "./localstore/MemoryDisk.ts"
 
 export { MemoryDisk } from "./localstore/MemoryDisk.ts"
 
+/** Which disk, and what it is called. */
 export interface LocalStoreMemoryOptions {
   /** Survives the layer; a disk of its own unless given. */
   readonly disk?: MemoryDisk
@@ -20,6 +21,7 @@ export interface LocalStoreMemoryOptions {
   readonly path?: string
 }
 
+/** Locks the disk until the scope closes; fails when another node has it. */
 export const layer = (options: LocalStoreMemoryOptions = {}): Layer.Layer<LocalStore, LocalStoreFailed> =>
   Layer.effect(LocalStore, make(options))
 

@@ -30,6 +30,7 @@ import type { OpenedFacts, Reply } from "./localstore/protocol.ts"
 import { Requests } from "./localstore/requests.ts"
 import { startWorker } from "./localstore/thread.ts"
 
+/** Where the database is, and how it is kept. */
 export interface LocalStoreSqliteOptions {
   /** The database file; its folder is made when it is missing. */
   readonly path: string
@@ -46,6 +47,7 @@ const spaceStepsTogether = 4
 
 const closeTimeout = "10 seconds"
 
+/** Locks the database until the scope closes; fails when another process has it. */
 export const layer = (options: LocalStoreSqliteOptions): Layer.Layer<LocalStore, LocalStoreFailed> =>
   Layer.effect(LocalStore, make(options))
 

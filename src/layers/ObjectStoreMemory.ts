@@ -18,6 +18,7 @@ export { MemoryBucket } from "./objectstore/memoryBucket.ts"
 const bulkDeleteMax = 1000
 const pieceBytes = 64 << 10
 
+/** Which bucket, and how it behaves. */
 export interface MemoryOptions {
   /** Shared with other stores; a new one by default. */
   readonly bucket?: MemoryBucket
@@ -115,6 +116,7 @@ const make = (options: MemoryOptions): ObjectStore["Service"] => {
   })
 }
 
+/** Needs nothing; never fails by itself. */
 export const layer = (options: MemoryOptions = {}): Layer.Layer<ObjectStore> =>
   Layer.effect(
     ObjectStore,

@@ -2,4 +2,5 @@
 import { Layer } from "effect"
 import { Settings, type SettingsShape } from "../services/Settings.ts"
 
+/** These settings, as they are: nothing is checked any more. */
 export const layer = (settings: SettingsShape): Layer.Layer<Settings> => Layer.succeed(Settings, Settings.of(settings))

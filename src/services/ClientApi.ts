@@ -50,6 +50,7 @@ export interface StreamIn {
 
 export type MethodKind = "unary" | "serverStream" | "bidi"
 
+/** etcd's API as bytes in and bytes out, for a transport of one's own. */
 export class ClientApi extends Context.Service<
   ClientApi,
   {
@@ -57,6 +58,7 @@ export class ClientApi extends Context.Service<
     readonly methods: ReadonlyMap<string, MethodKind>
     /** Unknown methods fail with Unimplemented. Malformed bytes fail with a clear InvalidArgument. */
     readonly unary: (method: string, request: Uint8Array, context: CallContext, reply: UnaryReply) => void
+    /** Unknown methods end with Unimplemented, malformed bytes with InvalidArgument. */
     readonly stream: (method: string, context: CallContext, out: StreamOut) => StreamIn
   }
 >()("netsy/services/ClientApi") {}

@@ -13,6 +13,7 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
   }
 }
 
+/** Where the client port of a daemon is open. */
 export class ClientListener extends Context.Service<
   ClientListener,
   {

@@ -38,15 +38,21 @@ export interface RangeReader {
   ) => void
 }
 
+/** Keys and values without a transport; `Client` is the comfortable way to them. */
 export class Kv extends Context.Service<
   Kv,
   {
+    /** Linearizable unless the request says `serializable`. */
     readonly range: (request: RangeRequest, reply: Reply<RangeResponse>) => void
     /** Sorting and filters are for `range` only: the keys come in their order. */
     readonly openRange: (request: RangeRequest, reply: Reply<RangeReader>) => void
+    /** Answered once the write is committed: as safe as the node's settings make it. */
     readonly put: (request: PutRequest, reply: Reply<PutResponse>) => void
+    /** Answered as `put`. */
     readonly deleteRange: (request: DeleteRangeRequest, reply: Reply<DeleteRangeResponse>) => void
+    /** Answered as `put`; one that only reads, as `range`. */
     readonly txn: (request: TxnRequest, reply: Reply<TxnResponse>) => void
+    /** Answered when the floor has moved; `physical`: when the disk has followed. */
     readonly compact: (request: CompactionRequest, reply: Reply<{ readonly header: ResponseHeader }>) => void
     /** Calls back when everything acknowledged so far may be read here (a linearizable read of nothing). */
     readonly barrier: (reply: Reply<{ readonly revision: number }>) => void
@@ -58,6 +64,7 @@ export class Kv extends Context.Service<
     readonly floor: () => number
     /** Log positions, for Status: last assigned and last committed. */
     readonly head: () => number
+    /** Last position that is committed. */
     readonly commitIndex: () => number
   }
 >()("netsy/services/Kv") {}

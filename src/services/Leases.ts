@@ -36,12 +36,17 @@ export interface KeepAliveStream {
   readonly close: () => void
 }
 
+/** Leases without a transport; `Client` is the comfortable way to them. */
 export class Leases extends Context.Service<
   Leases,
   {
+    /** Answered once the lease is committed. */
     readonly grant: (request: LeaseGrantRequest, reply: Reply<LeaseGrantResponse>) => void
+    /** Answered once the lease and its keys are gone. */
     readonly revoke: (request: LeaseRevokeRequest, reply: Reply<LeaseRevokeResponse>) => void
+    /** A stream of renewals, answered in their order. */
     readonly keepAlives: (sink: KeepAliveSink) => KeepAliveStream
+    /** Whole seconds; -1: there is no such lease. */
     readonly timeToLive: (request: LeaseTimeToLiveRequest, reply: Reply<LeaseTimeToLiveResponse>) => void
     /** The next to run out first. */
     readonly list: (reply: Reply<LeaseLeasesResponse>) => void

@@ -78,6 +78,7 @@ export interface RecordPage {
   readonly done: boolean
 }
 
+/** The port to the node's disk. */
 export class LocalStore extends Context.Service<
   LocalStore,
   {
@@ -145,6 +146,7 @@ export class LocalStore extends Context.Service<
       {
         readonly count: number
         readonly changeCount: number
+        /** The next page: at most so many records, and about so many bytes. */
         readonly next: (maxRecords: number, maxBytes: number) => Effect.Effect<RecordPage, LocalStoreFailed>
         readonly close: Effect.Effect<void>
       },
@@ -188,6 +190,7 @@ export class LocalStore extends Context.Service<
     readonly importDone: Effect.Effect<void, LocalStoreFailed>
     /** Small facts by name, durable. Names begin with a letter. */
     readonly getMeta: (name: string) => Effect.Effect<Uint8Array | undefined, LocalStoreFailed>
+    /** Durable when it succeeds. */
     readonly setMeta: (name: string, value: Uint8Array) => Effect.Effect<void, LocalStoreFailed>
     /** Bytes of the database file(s), and bytes in use. */
     readonly size: Effect.Effect<{ readonly total: number; readonly inUse: number }, LocalStoreFailed>

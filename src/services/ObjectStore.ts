@@ -56,13 +56,17 @@ export class Denied extends Schema.TaggedError<Denied>()("Denied", {
   }
 }
 
+/** What reading may fail with. */
 export type ReadError = NotFound | Unavailable | Denied
+/** What writing may fail with. */
 export type WriteError = PreconditionFailed | Conflict | Unavailable | Denied
+/** What any operation may fail with. */
 export type ObjectStoreError = NotFound | PreconditionFailed | Conflict | Unavailable | Denied
 
 /** Absent: an unconditional write. `ifAbsent`: If-None-Match `*`. `ifMatch`: the ETag as this service returned it. */
 export type Condition = { readonly ifAbsent: true } | { readonly ifMatch: string }
 
+/** An object without its body. `size` in bytes. */
 export interface ObjectInfo {
   readonly key: string
   readonly size: number
@@ -72,11 +76,13 @@ export interface ObjectInfo {
   readonly lastModified: number
 }
 
+/** An object, whole or the range asked for. `etag` without quotes. */
 export interface ObjectBody {
   readonly body: Uint8Array
   readonly etag: string
 }
 
+/** Some of the objects, in the order of their keys' bytes. */
 export interface ListPage {
   readonly objects: ReadonlyArray<ObjectInfo>
   /** With a delimiter: the rolled-up prefixes, each ending in the delimiter. */
@@ -88,9 +94,11 @@ export interface ListPage {
 /** A body to be sent whose size is known beforehand and which can be read again on a retry. */
 export interface StreamedBody {
   readonly size: number
+  /** From the start, as often as it is called; each run gives the same `size` bytes. */
   readonly open: () => Stream.Stream<Uint8Array, Error>
 }
 
+/** The port to a bucket, for stores of one's own. Conditional writes must be atomic: who is Primary hangs on them. */
 export class ObjectStore extends Context.Service<
   ObjectStore,
   {
@@ -108,6 +116,7 @@ export class ObjectStore extends Context.Service<
       { readonly body: Stream.Stream<Uint8Array, ReadError>; readonly etag: string; readonly size: number },
       ReadError
     >
+    /** The facts alone. */
     readonly head: (key: string) => Effect.Effect<ObjectInfo, ReadError>
     /** One attempt: a conditional write is never retried below this port, since only the caller knows what a 412 means then. */
     readonly put: (
@@ -115,11 +124,13 @@ export class ObjectStore extends Context.Service<
       body: Uint8Array,
       condition?: Condition
     ) => Effect.Effect<{ readonly etag: string }, WriteError>
+    /** As `put`, for a body that is not held in memory. */
     readonly putStream: (
       key: string,
       body: StreamedBody,
       condition?: Condition
     ) => Effect.Effect<{ readonly etag: string }, WriteError>
+    /** Inside of the bucket, without a condition; the body does not pass through here. */
     readonly copy: (from: string, to: string) => Effect.Effect<{ readonly etag: string }, ObjectStoreError>
     /** Deleting what is not there succeeds. */
     readonly delete: (key: string) => Effect.Effect<void, Unavailable | Denied>

@@ -201,4 +201,5 @@ export interface SettingsShape extends ApiSettings {
   readonly etcd: EtcdSettings | undefined
 }
 
+/** The settings that a node runs with. */
 export class Settings extends Context.Service<Settings, SettingsShape>()("netsy/services/Settings") {}

@@ -7,9 +7,11 @@ import type { Change, WatchSink, WatchStats, WatchStream } from "../core/watch/t
 
 export type { Change, WatchSink, WatchStats, WatchStream } from "../core/watch/types.ts"
 
+/** Watches without a transport; `Client` is the comfortable way to them. */
 export class WatchHub extends Context.Service<
   WatchHub,
   {
+    /** Where the requests of one stream go; its answers go to `sink`. */
     readonly open: (sink: WatchSink) => WatchStream
     /** Once, before any `publish`: where the store stands after start. Requests made earlier wait for it. */
     readonly begin: (revision: number, floor: number) => void
@@ -25,6 +27,7 @@ export class WatchHub extends Context.Service<
      * watch never mistakes removed history for silence.
      */
     readonly compacted: (floor: number) => void
+    /** For the metrics. */
     readonly stats: () => WatchStats
   }
 >()("netsy/services/WatchHub") {}

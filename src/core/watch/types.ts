@@ -31,6 +31,7 @@ export interface WatchStream {
   readonly close: () => void
 }
 
+/** How many watches there are, and how far they are behind. */
 export interface WatchStats {
   readonly streams: number
   readonly watches: number

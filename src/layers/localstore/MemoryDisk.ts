@@ -32,6 +32,7 @@ export class Contents {
 
 type Write = (contents: Contents) => void
 
+/** A disk that survives its node: several layers, one after another, may be built on it, and it can be made to fail. */
 export class MemoryDisk {
   /** Called when everything up to this count of writes is durable, or with a reason when it never will be. */
   private waiting: Array<{ readonly writes: number; readonly done: (failure: string | undefined) => void }> = []
@@ -61,6 +62,7 @@ export class MemoryDisk {
     this.held = true
   }
 
+  /** What was held back is durable now. */
   releaseSyncs(): void {
     this.held = false
     this.sync()
@@ -116,10 +118,12 @@ export class MemoryDisk {
     return true
   }
 
+  /** Nothing happens when another one holds the lock. */
   unlock(owner: object): void {
     if (this.openedBy === owner) this.openedBy = undefined
   }
 
+  /** False also when the process that took the lock has crashed since. */
   isLockedBy(owner: object): boolean {
     return this.openedBy === owner
   }

@@ -10,6 +10,7 @@ export interface MemoryObject extends ObjectInfo {
   readonly body: Uint8Array
 }
 
+/** The objects of one bucket, for several stores at once; it can be looked at without a store. */
 export class MemoryBucket {
   /** Whoever holds the exclusive lock, if anybody does. */
   lockHeld = false
@@ -17,6 +18,7 @@ export class MemoryBucket {
   #sorted: ReadonlyArray<string> | undefined
   #version = 0
 
+  /** Undefined: no such object. */
   get(key: string): MemoryObject | undefined {
     return this.#objects.get(key)
   }
@@ -34,14 +36,17 @@ export class MemoryBucket {
     return object
   }
 
+  /** Nothing happens when there is no such object. */
   delete(key: string): void {
     if (this.#objects.delete(key)) this.#sorted = undefined
   }
 
+  /** In the order of their bytes. */
   keys(): ReadonlyArray<string> {
     return (this.#sorted ??= [...this.#objects.keys()].sort(compareKeys))
   }
 
+  /** At most 1000 a page, as in S3. */
   list(options: {
     readonly prefix: string
     readonly after?: string

@@ -35,7 +35,9 @@ const helm = async (...args: ReadonlyArray<string>): Promise<string> =>
 
 const valuesFile = (values: Values): string => {
   const file = join(folder, "values.json")
-  writeFileSync(file, JSON.stringify(values))
+  // Helm reads it as YAML, to which these end a line.
+  const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
+  writeFileSync(file, JSON.stringify(values).replaceAll(/[\u0085\u2028\u2029]/g, escaped))
   return file
 }
 

@@ -136,7 +136,18 @@ const gaps = [
   '/* "cluster_id": "block" } " */',
   "/**/"
 ]
-const texts = ["// no comment", "/* none", "*/", ",}", ", ]", 'a "quote" \\', "\\\\", "`{ }`", "ü\u2028"]
+const texts = [
+  "// no comment",
+  "/* none",
+  "*/",
+  ",}",
+  ", ]",
+  'a "quote" \\',
+  "\\\\",
+  "`{ }`",
+  "ü\u2028",
+  "\u2029 \u0085"
+]
 
 /** A cluster file with comments, commas and texts that mislead; `clusterId` stands where it counts. */
 export const misleadingConfig = (clusterId: string, seed: number): string => {

@@ -157,6 +157,10 @@ func functions(all *template.Template) template.FuncMap {
 		return value, nil
 	}
 	funcs["toYaml"] = toYAML
+	funcs["toJson"] = func(value interface{}) string {
+		text, _ := json.Marshal(value)
+		return string(text)
+	}
 	funcs["fromYaml"] = fromText(func(text []byte, value interface{}) error { return yaml.Unmarshal(text, value) })
 	funcs["fromJson"] = fromText(json.Unmarshal)
 	return funcs

@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-apiserver test-pack test-helm test-cluster test-release soak sim sim-many fuzz bench bench-join
+.PHONY: help setup start stop restart status logs build release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-apiserver test-pack test-helm test-cluster test-release test-vm soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -130,6 +130,12 @@ test-release: ## make release, then its executables: in an empty root, under qem
 	@NETSY_TEST_FILES='test/release/*.release.ts' $(VITEST) $(ARGS)
 	@NETSY_TEST_PROGRAM=$(CURDIR)/dist/release/netsy-linux-$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64) $(VITEST) test/etcdctl test/auth test/etcdmode
 	@echo "Again: make test-release"
+
+test-vm: ## The guide for VMs on machines with systemd, Nstance and userdata, their hardening, the rights on S3 and GCS (root)
+	@scripts/dev/check-packages.sh vm
+	@[ -x dist/release/netsy-linux-$$(dpkg --print-architecture) ] || $(MAKE) release
+	@NETSY_TEST_FILES='test/vm/*.{test,vm}.ts' $(VITEST) --no-file-parallelism --disableConsoleIntercept $(ARGS)
+	@echo "Again: make test-vm"
 
 soak: ## Half an hour of random kills, stops, joins, leases, compaction, then netsy verify: make soak SECONDS=1800 NETSY_SEED=1
 	@scripts/dev/check-packages.sh

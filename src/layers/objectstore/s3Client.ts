@@ -4,6 +4,7 @@
  */
 import type * as Sdk from "@aws-sdk/client-s3"
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3"
+import { instanceRegion } from "./instanceRegion.ts"
 
 /** Wins over the environment; for tests and for programs that embed the store. */
 export interface S3Overrides {
@@ -86,8 +87,10 @@ export const connect = async (overrides: S3Overrides, environment: NodeJS.Proces
     }
     // An own endpoint (dev-s3, MinIO) rarely has regions; for AWS itself a wrong guess would only mislead.
     const ownEndpoint = overrides.endpoint ?? environment["AWS_ENDPOINT_URL_S3"] ?? environment["AWS_ENDPOINT_URL"]
-    if (!ownEndpoint) throw new Error("no region: set AWS_REGION")
-    return { ...config, region: "us-east-1" }
+    if (ownEndpoint) return { ...config, region: "us-east-1" }
+    const here = await instanceRegion(environment)
+    if (here === undefined) throw new Error("no region: set AWS_REGION")
+    return { ...config, region: here }
   }
   const complete = region === undefined ? await withRegion() : config
   const retrying = new sdk.S3Client({ ...complete, maxAttempts: attemptsMax, retryMode: "standard" })

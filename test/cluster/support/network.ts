@@ -94,6 +94,12 @@ export class Network {
     return this.#namespace(bucketNumber)
   }
 
+  /** Node k's namespace alone: the others are told its own ports. */
+  async plain(k: number): Promise<Place & { readonly namespace: string }> {
+    await this.#make(k)
+    return { host: this.#address(k), ports, advertised: ports, namespace: this.#namespace(k) }
+  }
+
   /** Node k's namespace with its relay. */
   async place(k: number): Promise<Place> {
     await this.#make(k)

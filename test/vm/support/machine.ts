@@ -1,0 +1,140 @@
+/** A machine of the cluster under test: what Nstance delivered and the userdata script, on a systemd of its own. */
+import { execFile } from "node:child_process"
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { TestProcess } from "../../cluster/support/process.ts"
+import { deploy } from "./nstance.ts"
+
+const script = new URL("./machine.sh", import.meta.url).pathname
+const run = promisify(execFile)
+
+export interface MachineOptions {
+  /** Host name, and the instance's ID. */
+  readonly name: string
+  /** For everything that belongs to the machine, apart from its disk. */
+  readonly folder: string
+  readonly namespace: string
+  /** Holds recv, keys and identity. */
+  readonly delivered: string
+  /** Variables of the userdata script. */
+  readonly userdata: Readonly<Record<string, string>>
+  /** Folders of this machine that the other one sees, read-only. */
+  readonly binds: ReadonlyArray<{ readonly source: string; readonly target: string }>
+}
+
+const userdataUnit = `[Unit]
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+EnvironmentFile=/var/lib/cloud/environment
+ExecStart=/var/lib/cloud/netsy.sh
+TimeoutStartSec=600
+`
+
+const removeTree = (folder: string): void => {
+  if (!existsSync(folder)) return
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) removeTree(join(folder, entry.name))
+  try {
+    rmdirSync(folder)
+  } catch {
+    // The kernel removes the last process of a group a moment later; an empty group that stays hurts nobody.
+  }
+}
+
+export class Machine {
+  readonly name: string
+  readonly #options: MachineOptions
+  readonly #process: TestProcess
+  readonly #group: string
+
+  constructor(options: MachineOptions) {
+    this.name = options.name
+    this.#options = options
+    this.#group = `netsy-vm-${process.pid}-${options.name}`
+    this.#process = new TestProcess(options.name, join(options.folder, "console.log"))
+  }
+
+  /** Switches it on; the userdata script runs at the end of its boot. */
+  start(): void {
+    const { binds, delivered, folder, namespace, userdata } = this.#options
+    const files = join(folder, "files")
+    const units = join(files, "etc/systemd/system")
+    const cloud = join(files, "var/lib/cloud")
+    for (const path of [join(units, "multi-user.target.wants"), cloud, join(files, "opt")])
+      mkdirSync(path, { recursive: true })
+    cpSync(delivered, join(files, "opt/nstance-agent"), { recursive: true })
+    copyFileSync(join(deploy, "nstance/userdata/netsy.sh"), join(cloud, "netsy.sh"))
+    chmodSync(join(cloud, "netsy.sh"), 0o755)
+    writeFileSync(
+      join(cloud, "environment"),
+      Object.entries(userdata)
+        .map(([key, value]) => `${key}=${value}\n`)
+        .join("")
+    )
+    symlinkSync("../userdata.service", join(units, "multi-user.target.wants/userdata.service"))
+    writeFileSync(join(units, "userdata.service"), userdataUnit)
+    writeFileSync(join(folder, "binds"), binds.map(({ source, target }) => `${source} ${target}\n`).join(""))
+    this.#process.start({ file: script, args: [folder, this.#group, namespace], env: {} })
+  }
+
+  get running(): boolean {
+    return this.#process.running
+  }
+
+  /** The process id here of its systemd. */
+  #init(): number {
+    const { pid } = this.#process
+    const children = `/proc/${pid}/task/${pid}/children`
+    const [child] = existsSync(children) ? readFileSync(children, "utf8").trim().split(" ") : []
+    if (!child) throw new Error(`${this.name} does not run:\n${this.#process.tail()}`)
+    return Number(child)
+  }
+
+  /** Runs a command in it; its output, and what went wrong. */
+  async run(...command: ReadonlyArray<string>): Promise<{ readonly code: number; readonly output: string }> {
+    const args = ["-t", String(this.#init()), "-m", "-p", "-n", "-u", "-i", "-C", "--", ...command]
+    try {
+      const { stderr, stdout } = await run("nsenter", args, {
+        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+        timeout: 60_000
+      })
+      return { code: 0, output: stdout + stderr }
+    } catch (error) {
+      const { code, stderr = "", stdout = "" } = error as { code?: number; stdout?: string; stderr?: string }
+      return { code: typeof code === "number" ? code : -1, output: `${stdout}${stderr}` }
+    }
+  }
+
+  /** A file of its disk, from outside. */
+  path(file: string): string {
+    return `/proc/${this.#init()}/root${file}`
+  }
+
+  /** What the unit has said so far. */
+  async log(unit: string): Promise<string> {
+    if (!this.running) return `(${this.name} is gone)`
+    return (await this.run("journalctl", "-u", unit, "-o", "cat", "--no-pager", "-n", "200")).output
+  }
+
+  /** The power is cut, and the disk is gone with it. */
+  async terminate(): Promise<void> {
+    await this.#process.kill9()
+    for (const mount of ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]) removeTree(join(mount, this.#group))
+  }
+}

@@ -13,7 +13,7 @@ import { Log } from "../services/Log.ts"
 import { Membership } from "../services/Membership.ts"
 import { Metrics } from "../services/Metrics.ts"
 import { NodeReports } from "../services/NodeReports.ts"
-import { NodeStatus, type Waiting } from "../services/NodeStatus.ts"
+import { NodeStatus } from "../services/NodeStatus.ts"
 import { ObjectStore } from "../services/ObjectStore.ts"
 import { PeerNetwork } from "../services/PeerNetwork.ts"
 import { Settings } from "../services/Settings.ts"
@@ -65,7 +65,6 @@ export const layer = (
       const clock = yield* Clock.Clock
       const metrics = makeElectorMetrics(yield* Metrics)
 
-      let waiting: Waiting | undefined
       const parts: ElectorParts = {
         store: yield* ObjectStore,
         local: yield* LocalStore,
@@ -80,11 +79,7 @@ export const layer = (
         settings,
         clock,
         nowMillis: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
-        wait: (next) => {
-          if (next === undefined && waiting !== undefined && status.waiting() === waiting) status.setWaiting(undefined)
-          if (next !== undefined) status.setWaiting(next)
-          waiting = next
-        }
+        wait: (next) => status.setWaiting(next, "elector")
       }
 
       let standing: Standing | undefined
@@ -117,6 +112,7 @@ export const layer = (
             standing = undefined
             leading = undefined
             status.setElector("follower")
+            parts.wait(undefined)
             metrics.clear()
           })
         )

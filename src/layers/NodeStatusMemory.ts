@@ -62,7 +62,7 @@ const make = (
   let health: HealthState = "loading"
   let elector: ElectorState = "follower"
   let primary: PrimaryState = "replica"
-  let waiting: Waiting | undefined
+  const waits: { node?: Waiting | undefined; elector?: Waiting | undefined } = {}
 
   metrics.gauge(catalog.info).set(1, {
     version,
@@ -101,7 +101,7 @@ const make = (
     health: () => health,
     elector: () => elector,
     primary: () => primary,
-    waiting: () => waiting,
+    waiting: () => waits.elector ?? waits.node,
     troubles: () => [...troubles.values()],
     header: (revision) => ({ clusterId, memberId, revision, raftTerm: term }),
 
@@ -132,11 +132,12 @@ const make = (
       primary = next
       changed("primary", primaryStates, previous, next)
     },
-    setWaiting: (next) => {
-      if (next !== undefined && next.what !== waiting?.what) {
+    setWaiting: (next, part) => {
+      const of = part ?? "node"
+      if (next !== undefined && next.what !== waits[of]?.what) {
         log.info("waiting", { for: next.what, seconds: secondsLeft(next, nowMillis()) })
       }
-      waiting = next
+      waits[of] = next
     },
     setTrouble: (name, sentence) => {
       const before = troubles.get(name)

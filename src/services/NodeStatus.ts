@@ -39,7 +39,8 @@ export class NodeStatus extends Context.Service<
     readonly setLoaded: () => void
     readonly setElector: (state: ElectorState) => void
     readonly setPrimary: (state: PrimaryState) => void
-    readonly setWaiting: (waiting: Waiting | undefined) => void
+    /** Of each part its own. What the Elector waits for is shown before what follows from that. */
+    readonly setWaiting: (waiting: Waiting | undefined, part?: "elector") => void
     /** Undefined removes the trouble of that name; a node with troubles is degraded, without it is healthy again. */
     readonly setTrouble: (name: string, sentence: string | undefined) => void
   }

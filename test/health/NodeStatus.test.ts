@@ -140,6 +140,29 @@ describe("NodeStatusMemory", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("shows what the Elector waits for before what follows from that, and says each once", () => {
+    const { lines, layer } = setup()
+    return Effect.gen(function* () {
+      const status = yield* NodeStatus
+      const voters = { what: "2 of the 3 voters to answer", until: undefined }
+      const primary = { what: "the Primary n2 to answer", until: undefined }
+      for (let round = 0; round < 3; round++) {
+        status.setWaiting(voters, "elector")
+        status.setWaiting(primary)
+        assert.deepStrictEqual(status.waiting(), voters)
+      }
+      status.setWaiting(undefined)
+      assert.deepStrictEqual(status.waiting(), voters)
+      status.setWaiting(primary)
+      status.setWaiting(undefined, "elector")
+      assert.deepStrictEqual(status.waiting(), primary)
+      assert.deepStrictEqual(
+        lines.map(({ fields }) => fields["for"]),
+        [voters.what, primary.what, primary.what]
+      )
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("shows its states one-hot and who it is", () =>
     Effect.gen(function* () {
       const status = yield* NodeStatus

@@ -45,7 +45,7 @@ const work = (name: string) =>
         yield* Stream.runHead(news)
       }
     })
-    yield* client.withLease({ ttl: "2 seconds" }, rounds)
+    return yield* client.withLease({ ttl: "2 seconds" }, rounds)
   })
 
 /** Claims a job and is never heard of again: nobody keeps its lease alive. */

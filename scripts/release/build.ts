@@ -21,8 +21,8 @@ const build = async (scratch: string): Promise<void> => {
   }
   const commit = commitStamp()
   say(`==> bundling the program of commit ${commit}`)
-  const program = await bundle("main.ts", "netsy.js", commit)
-  const worker = await bundle("worker.ts", "netsy-worker.js", commit)
+  const program = await bundle("scripts/release/inside/main.ts", "netsy.js", commit)
+  const worker = await bundle("src/layers/localstore/worker.ts", "netsy-worker.js", commit)
   const scripts = {
     "netsy.js": put("netsy.js", program.script),
     "netsy.js.map": put("netsy.js.map", brotliCompressSync(program.map)),

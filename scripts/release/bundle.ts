@@ -42,10 +42,11 @@ export interface Bundle {
   readonly packages: ReadonlyArray<string>
 }
 
+/** `entry` is a path in the project. */
 export const bundle = async (entry: string, name: string, commit: string): Promise<Bundle> => {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: [inside(entry)],
+    entryPoints: [join(root, entry)],
     outfile: join(root, "dist/release", name),
     write: false,
     bundle: true,

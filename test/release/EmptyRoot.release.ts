@@ -35,8 +35,14 @@ describe("the release executable in an empty root", () => {
       env: { ...process.env, NETSY_CERTS_DIR: join(inside, "certs") }
     })
     execFileSync("chmod", ["-R", "a+rX", inside])
-    const settings = { cluster_id: "dev-cluster", storage: { provider: "directory", path: "/var/lib/netsy/bucket" } }
-    writeFileSync(join(inside, "config.jsonc"), JSON.stringify({ ...settings, replication: { quorum: 0 } }))
+    const settings = {
+      cluster_id: "dev-cluster",
+      storage: { provider: "directory", path: "/var/lib/netsy/bucket" },
+      heartbeat_interval: "1s",
+      elector: { primary_prior_timeout: "5s" },
+      replication: { quorum: 0 }
+    }
+    writeFileSync(join(inside, "config.jsonc"), JSON.stringify(settings))
     const [client, peer, election, health] = ports
     env = {
       NETSY_CONFIG: "/etc/netsy/config.jsonc",

@@ -131,7 +131,11 @@ export class Network {
 
   async close(): Promise<void> {
     await Promise.all([...this.#relays.values()].map((one) => one.kill9()))
-    for (const number of this.#made) await exec("ip", "netns", "del", this.#namespace(number)).catch(() => "")
+    for (const number of this.#made) {
+      // A namespace goes when the kernel gets to it, and takes its end of the pair along then: the pair goes at once.
+      await exec("ip", "link", "del", this.#outer(number)).catch(() => "")
+      await exec("ip", "netns", "del", this.#namespace(number)).catch(() => "")
+    }
     await exec("ip", "link", "del", this.#bridge).catch(() => "")
   }
 
@@ -143,6 +147,10 @@ export class Network {
     return `netsy-${process.pid}-${number}`
   }
 
+  #outer(number: number): string {
+    return `ny${process.pid}x${number}`.slice(0, 15)
+  }
+
   #nft(number: number, ...args: ReadonlyArray<string>): Promise<string> {
     return exec("ip", "netns", "exec", this.#namespace(number), "nft", ...args)
   }
@@ -150,7 +158,7 @@ export class Network {
   async #make(number: number): Promise<void> {
     if (this.#made.has(number)) return
     const namespace = this.#namespace(number)
-    const outer = `ny${process.pid}x${number}`.slice(0, 15)
+    const outer = this.#outer(number)
     await exec("ip", "netns", "add", namespace)
     this.#made.add(number)
     await exec("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", namespace)

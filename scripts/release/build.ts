@@ -37,7 +37,9 @@ const build = async (scratch: string): Promise<void> => {
     sums += `${sha512(file)}  ${name}\n`
   }
   put("SHA512SUMS", sums)
-  put("LICENSES.txt", licenses([...new Set([...program.packages, ...worker.packages])].toSorted()))
+  // Of koffi there is the native part alone, which no bundler sees.
+  const packages = new Set(["node_modules/koffi", ...program.packages, ...worker.packages])
+  put("LICENSES.txt", licenses([...packages].toSorted()))
   for (const name of [...Object.keys(files), "LICENSES.txt", "SHA512SUMS"]) {
     renameSync(join(scratch, name), join(outputFolder, name))
   }

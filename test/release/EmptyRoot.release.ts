@@ -200,7 +200,7 @@ describe("the release executable in an empty root", () => {
     const one = start({ env, dataMount: "noexec" })
     assert.strictEqual(await one.ended, 1)
     assert.match(one.stderr(), /set TMPDIR to one that is writable and not mounted noexec/)
-    assert.match(one.stderr(), /\/var\/lib\/netsy\/bucket: .*failed to map segment/)
+    assert.match(one.stderr(), /\/var\/lib\/netsy\/node: .*failed to map segment/)
     assert.match(one.stderr(), /\/tmp: EROFS/)
   })
 
@@ -225,15 +225,15 @@ describe("the release executable in an empty root", () => {
   })
 
   it("keeps a directory of its own for a moment only, and removes what a killed process left an hour ago", async () => {
-    const left = join(root.data, "bucket/.lock/.netsy-native-killed")
+    const left = join(root.data, "node/.netsy-native-killed")
     cpSync(join(root.directory, "etc/netsy/certs"), left, { recursive: true })
     execFileSync("touch", ["-d", "2 hours ago", left])
     execFileSync("chown", ["-R", `${user}:${user}`, left])
-    const fresh = join(root.data, "bucket/.lock/.netsy-native-now")
+    const fresh = join(root.data, "node/.netsy-native-now")
     mkdirSync(fresh)
     const one = await daemon()
     await one.kill("SIGTERM")
-    const names = readdirSync(join(root.data, "bucket/.lock"))
+    const names = readdirSync(join(root.data, "node"))
     assert.notInclude(names, ".netsy-native-killed")
     assert.include(names, ".netsy-native-now")
     rmSync(fresh, { recursive: true })

@@ -268,6 +268,8 @@ describe("values of the documentation", () => {
     assert.isUndefined(set.spec!.template.spec!.volumes!.find(({ name }) => name === "data"))
     const bare = await setOf({ persistence: { enabled: true } })
     assert.notProperty(bare.spec!.volumeClaimTemplates![0]!.spec, "storageClassName")
+    const classless = await setOf({ persistence: { enabled: true, storageClass: "-" } })
+    assert.strictEqual(classless.spec!.volumeClaimTemplates![0]!.spec!.storageClassName, "")
     const emptied = await setOf({})
     assert.deepStrictEqual(emptied.spec!.template.spec!.volumes!.find(({ name }) => name === "data")?.emptyDir, {})
     assert.isUndefined(emptied.spec!.volumeClaimTemplates)

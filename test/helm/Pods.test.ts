@@ -1,6 +1,7 @@
 /** The pods that the chart describes, run as processes: they find each other, answer their probes, serve and stop in time. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import type { IServiceMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor"
+import { until } from "../cluster/support/process.ts"
 import { ChartRenderer, only } from "./chart.ts"
 import { containerOf } from "./pod.ts"
 import { PodsOfRelease } from "./release.ts"
@@ -26,10 +27,24 @@ describe("three pods of the default chart", () => {
         pods.map(({ name }) => name),
         ["netsy-0", "netsy-1", "netsy-2"]
       )
-      for (const pod of pods) pod.start()
+      const [first, ...others] = pods
+      const { livenessProbe, readinessProbe, startupProbe } = containerOf(set)
+      release.bucket.pause()
+      first!.start()
+      await until("netsy-0 is alive", 30_000, async () => {
+        const { status } = await first!.probe(startupProbe!.httpGet!.path!)
+        return status === 200
+      })
+      assert.strictEqual(
+        (await first!.probe(livenessProbe!.httpGet!.path!)).status,
+        200,
+        "loading is no reason to restart"
+      )
+      assert.strictEqual((await first!.probe(readinessProbe!.httpGet!.path!)).status, 503, "loading is not ready")
+      release.bucket.resume()
+      for (const pod of others) pod.start()
       await release.untilReady()
 
-      const { livenessProbe, readinessProbe, startupProbe } = containerOf(set)
       const monitored = await chart.render({ serviceMonitor: { enabled: true } })
       const [scraped] = only<IServiceMonitor>(monitored, "ServiceMonitor").spec!.endpoints!
       for (const pod of pods) {
@@ -51,6 +66,9 @@ describe("three pods of the default chart", () => {
         urls.flatMap(({ clientURLs }) => clientURLs),
         pods.map(({ name }) => `https://${name}.netsy.default.svc.cluster.local:2378`)
       )
+
+      const status = await first!.exec("status")
+      for (const { name } of pods) assert.match(status, new RegExp(`^${name} +healthy`, "m"))
 
       for (const pod of pods) {
         const written = pod.files().filter((file) => !file.startsWith("etc/netsy/"))

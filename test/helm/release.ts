@@ -3,10 +3,12 @@
  * and ports. Changed: paths lie below a folder for each pod, `:2378` becomes the port on an address of the pod's own in
  * 127.0.0.0/8, and names resolve by podNames.ts instead of the cluster's DNS.
  */
+import { execFile } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { request } from "node:https"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { promisify } from "node:util"
 import type { ICertificate } from "@kubernetes-models/cert-manager/cert-manager.io/v1/Certificate"
 import type { IStatefulSet } from "kubernetes-models/apps/v1/StatefulSet"
 import type { IConfigMap } from "kubernetes-models/v1/ConfigMap"
@@ -44,6 +46,12 @@ export class Pod {
 
   start(): void {
     this.process.start({ file: netsy, args: [], env: this.#env })
+  }
+
+  /** `kubectl exec POD -- /usr/bin/netsy …`: what it prints. */
+  async exec(...args: ReadonlyArray<string>): Promise<string> {
+    const env = { PATH: process.env["PATH"], ...this.#env }
+    return (await promisify(execFile)(netsy, [...args], { env })).stdout
   }
 
   /** The health port's answer. */

@@ -1,5 +1,7 @@
 /** Which parts of which pages are generated, and from what. */
 import { withPart } from "./markdown.ts"
+import { eventTables } from "./events.ts"
+import { metricTables } from "./metrics.ts"
 import { aloneTable, etcdFlagsTable, fileKeyTables, nodeFlagsTable, nodeVariablesTable } from "./settings.ts"
 
 export const parts: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
@@ -9,6 +11,7 @@ export const parts: Readonly<Record<string, Readonly<Record<string, () => string
     "variables of the node": nodeVariablesTable,
     "keys of the cluster file": fileKeyTables
   },
+  "docs/observability.md": { ...metricTables, "log events": eventTables },
   "docs/etcd-mode.md": { "all flags": etcdFlagsTable }
 }
 

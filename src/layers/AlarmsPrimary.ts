@@ -40,11 +40,10 @@ export const layer: Layer.Layer<Alarms, never, ReplicatedState | Log> = Layer.ef
     state.onCommittedOp((op) => {
       if (op.kind !== "alarm") return
       const raised = op.action === LoggedAction.Activate
-      const write = raised ? log.error : log.info
-      write(raised ? "alarm_activated" : "alarm_deactivated", {
-        alarm: names[op.type] ?? String(op.type),
-        member_id: op.memberId.toString(16)
-      })
+      const alarm = names[op.type] ?? String(op.type)
+      const member_id = op.memberId.toString(16)
+      if (raised) log.error("alarm_activated", { alarm, member_id })
+      else log.info("alarm_deactivated", { alarm, member_id })
     })
 
     return Alarms.of({

@@ -12,6 +12,7 @@ import {
   type Schedule
 } from "../core/compaction/schedule.ts"
 import { type EtcdError, errors } from "../core/wire/errors.ts"
+import { primaryCatalog } from "../core/metrics/roleCatalog.ts"
 import { Kv } from "../services/Kv.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
@@ -31,16 +32,8 @@ export const layer: Layer.Layer<never, never, Kv | WatchHub | Replicator | Setti
       const log = yield* Log
       const metrics = yield* Metrics
       const clock = yield* Clock.Clock
-      const compactions = metrics.counter({
-        name: "netsy_primary_compactions_total",
-        help: "Compactions that the node proposed itself.",
-        labels: ["result"]
-      })
-      const seconds = metrics.histogram({
-        name: "netsy_primary_compaction_coordination_duration_seconds",
-        help: "From proposing a compaction to its commit.",
-        labels: ["result"]
-      })
+      const compactions = metrics.counter(primaryCatalog.compactions)
+      const seconds = metrics.histogram(primaryCatalog.compactionCoordination)
 
       const compact = (revision: number): Effect.Effect<void, EtcdError> =>
         Effect.callback((resume) =>

@@ -5,6 +5,7 @@
  */
 import { Clock, Effect, Latch, Layer } from "effect"
 import { catalog } from "../core/metrics/catalog.ts"
+import { etcdCatalog } from "../core/metrics/etcdCatalog.ts"
 import { decodeClusterState, encodeHeartbeatRequest, encodeLeaveRequest } from "../core/wire/peer/codecs.ts"
 import { Code } from "../core/wire/errors.ts"
 import { peerMethods } from "../core/wire/peer/methods.ts"
@@ -51,7 +52,9 @@ export const layer: Layer.Layer<never, never, Needs> = Layer.effectDiscard(
     const supervisor = yield* Supervisor
     const log = yield* Log
     const clock = yield* Clock.Clock
-    const retries = (yield* Metrics).counter(catalog.retries)
+    const metrics = yield* Metrics
+    const retries = metrics.counter(catalog.retries)
+    const roundTrips = metrics.histogram(etcdCatalog.peerRoundTrip)
     const finder = makeElectorFinder({ view, elector, membership, store: yield* ObjectStore, settings, clock })
     const intervalMillis = settings.heartbeatIntervalMillis
     const timeoutMillis = Math.min(timeoutMaxMillis, Math.max(timeoutMinMillis, intervalMillis))
@@ -76,14 +79,16 @@ export const layer: Layer.Layer<never, never, Needs> = Layer.effectDiscard(
       newsFrom = 0
     }
 
-    const send = (to: PeerAddress, about: string) =>
-      callPeer(
+    const send = (to: PeerAddress, about: string) => {
+      const startedAt = nowMillis()
+      return callPeer(
         network,
         to,
         peerMethods.heartbeat,
         encodeHeartbeatRequest({ report: reports.current(), suspects: about }),
         timeoutMillis
       ).pipe(
+        Effect.tap(() => Effect.sync(() => roundTrips.observe((nowMillis() - startedAt) / 1_000, { To: to.nodeId }))),
         Effect.flatMap((answer) =>
           Effect.try({
             try: () => decodeClusterState(answer),
@@ -91,6 +96,7 @@ export const layer: Layer.Layer<never, never, Needs> = Layer.effectDiscard(
           })
         )
       )
+    }
 
     /** It was taken out while nothing was heard of it, and is here again. */
     const rejoin = membership.registerAgain.pipe(

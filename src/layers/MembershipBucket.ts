@@ -3,7 +3,7 @@
  * meanwhile the status says so. A registration is kept on a clean stop (Netsy 1.x deletes it): the start counter in it is
  * what unmasks a disk that was put back to an older state, and its deletion declares a node dead.
  */
-import { Clock, Effect, Layer, Random } from "effect"
+import { Clock, Effect, Exit, Layer, Random } from "effect"
 import { arbiterKey, decodeArbiter, type NodeName } from "../core/election/arbiter.ts"
 import {
   decodeMembers,
@@ -17,6 +17,7 @@ import {
   type Registration,
   withMembers
 } from "../core/election/registry.ts"
+import { catalog } from "../core/metrics/catalog.ts"
 import type { Member } from "../core/wire/codec/cluster.ts"
 import { ClusterView } from "../services/ClusterView.ts"
 import { LocalStore, type LocalStoreFailed } from "../services/LocalStore.ts"
@@ -46,7 +47,10 @@ export const layer: Layer.Layer<
     const settings = yield* Settings
     const status = yield* NodeStatus
     const log = yield* Log
-    const stage = makeLoadingStage(log, yield* Metrics, yield* Clock.Clock)
+    const metrics = yield* Metrics
+    const clock = yield* Clock.Clock
+    const stage = makeLoadingStage(log, metrics, clock)
+    const registrationSeconds = metrics.histogram(catalog.nodeRegistrationDuration)
     const update = conditionalUpdate(store, log)
     const run = (yield* Random.nextIntBetween(0, 2 ** 52)).toString(16)
 
@@ -151,7 +155,14 @@ export const layer: Layer.Layer<
         ))
       );
     })
-    yield* stage("registration", registered)
+    const startedAt = clock.monotonicTimeNanosUnsafe()
+    yield* Effect.onExit(stage("registration", registered), (exit) =>
+      Effect.sync(() =>
+        registrationSeconds.observe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e9, {
+          result: Exit.isSuccess(exit) ? "success" : "error"
+        })
+      )
+    )
     status.setWaiting(undefined)
     const self: NodeName = { nodeId: settings.nodeId, incarnation }
     view.settle(self)

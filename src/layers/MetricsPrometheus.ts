@@ -6,7 +6,8 @@
 import { Clock, Effect, Layer } from "effect"
 import { type Metric, Registry } from "prom-client"
 import { assert } from "../core/assert.ts"
-import { catalog, secondsBuckets, zeroAtStart } from "../core/metrics/catalog.ts"
+import { catalog, zeroAtStart } from "../core/metrics/catalog.ts"
+import { secondsBuckets } from "../core/metrics/entry.ts"
 import {
   type Counter,
   type Gauge,

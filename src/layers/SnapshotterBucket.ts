@@ -8,6 +8,7 @@ import { readdir, stat, unlink } from "node:fs/promises"
 import { join } from "node:path"
 import { Clock, Effect, Latch, Layer, Stream } from "effect"
 import { snapshotKey } from "../core/datafile/keys.ts"
+import { primaryCatalog } from "../core/metrics/roleCatalog.ts"
 import { due, dueAtStop } from "../core/snapshot/rules.ts"
 import { LocalStore } from "../services/LocalStore.ts"
 import { Log } from "../services/Log.ts"
@@ -35,20 +36,9 @@ export const layer: Layer.Layer<Snapshotter, never, LocalStore | ObjectStore | S
       const log = yield* Log
       const metrics = yield* Metrics
       const clock = yield* Clock.Clock
-      const creations = metrics.counter({
-        name: "netsy_primary_snapshot_creations_total",
-        help: "Snapshots taken",
-        labels: ["result"]
-      })
-      const creationSeconds = metrics.histogram({
-        name: "netsy_primary_snapshot_creation_duration_seconds",
-        help: "Taking and storing a snapshot",
-        labels: ["result"]
-      })
-      const ageGauge = metrics.gauge({
-        name: "netsy_primary_snapshot_age_seconds",
-        help: "Since the newest snapshot of this process; 0 if none"
-      })
+      const creations = metrics.counter(primaryCatalog.snapshotCreations)
+      const creationSeconds = metrics.histogram(primaryCatalog.snapshotCreationDuration)
+      const ageGauge = metrics.gauge(primaryCatalog.snapshotAge)
 
       const cleaning = makeCleaning({ objects, settings: settings.snapshot, log, metrics, clock })
       const wake = yield* Latch.make(false)

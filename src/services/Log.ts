@@ -1,6 +1,6 @@
 /**
  * The structured log, synchronous, so that the hot path can use it too. `Effect.log…` goes to the same place.
- * Event names are those of netsy-1x.md 14.3; docs/operations.md lists them.
+ * Event names are those of netsy-1x.md 14.3; docs/observability.md lists them.
  */
 import { Context } from "effect"
 

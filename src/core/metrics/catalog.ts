@@ -2,25 +2,10 @@
  * The metrics of netsy-1x.md 14.2 that every node shows, whatever its role, by name. Whoever updates one registers it
  * again with the same options and gets the same metric. Those of a role are registered by the layer that has the role.
  */
-import type { MetricOptions } from "../../services/Metrics.ts"
-
-export type CatalogEntry = MetricOptions & {
-  readonly type: "counter" | "gauge" | "histogram"
-  readonly buckets?: ReadonlyArray<number>
-}
-
-/** Prometheus' defaults, in seconds. */
-export const secondsBuckets: ReadonlyArray<number> = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+import { counter, gauge, histogram, secondsBuckets } from "./entry.ts"
 
 /** 1 KiB … 100 MiB. */
 export const bytesBuckets: ReadonlyArray<number> = [1_024, 10_240, 102_400, 1_048_576, 10_485_760, 104_857_600]
-
-const gauge = (name: string, help: string, ...labels: ReadonlyArray<string>) =>
-  ({ type: "gauge", name, help, labels }) as const satisfies CatalogEntry
-const counter = (name: string, help: string, ...labels: ReadonlyArray<string>) =>
-  ({ type: "counter", name, help, labels }) as const satisfies CatalogEntry
-const histogram = (name: string, help: string, buckets: ReadonlyArray<number>, ...labels: ReadonlyArray<string>) =>
-  ({ type: "histogram", name, help, labels, buckets }) as const satisfies CatalogEntry
 
 export const catalog = {
   info: gauge(
@@ -85,7 +70,11 @@ export const catalog = {
     "stage",
     "result"
   ),
-  loadingRestarts: counter("netsy_loading_restarts_total", "Loadings that started over.", "reason"),
+  loadingRestarts: counter(
+    "netsy_loading_restarts_total",
+    "Always 0: a loading that fails ends the process.",
+    "reason"
+  ),
   localDbRebuilds: counter("netsy_local_db_rebuilds_total", "Local databases set aside and rebuilt.", "reason"),
   nodeRegistrationDuration: histogram(
     "netsy_node_registration_duration_seconds",

@@ -2,14 +2,7 @@
  * etcd's metrics by their names and types, which dashboards and alert rules know (etcd-api.md 5.1). All are shown from
  * the start. Whoever updates one registers it again with the same options and gets the same metric.
  */
-import type { CatalogEntry } from "./catalog.ts"
-
-const gauge = (name: string, help: string, ...labels: ReadonlyArray<string>) =>
-  ({ type: "gauge", name, help, labels }) as const satisfies CatalogEntry
-const counter = (name: string, help: string, ...labels: ReadonlyArray<string>) =>
-  ({ type: "counter", name, help, labels }) as const satisfies CatalogEntry
-const histogram = (name: string, help: string, buckets: ReadonlyArray<number>, ...labels: ReadonlyArray<string>) =>
-  ({ type: "histogram", name, help, labels, buckets }) as const satisfies CatalogEntry
+import { counter, gauge, histogram } from "./entry.ts"
 
 const doubling = (first: number, count: number): ReadonlyArray<number> =>
   Array.from({ length: count }, (_, i) => first * 2 ** i)
@@ -27,8 +20,14 @@ export const etcdCatalog = {
   proposalsPending: gauge("etcd_server_proposals_pending", "Log entries that wait to be committed."),
   proposalsFailed: counter("etcd_server_proposals_failed_total", "Writes that were not committed."),
   slowApply: counter("etcd_server_slow_apply_total", "Always 0: an entry is applied when it is evaluated."),
-  slowReadIndexes: counter("etcd_server_slow_read_indexes_total", "Linearizable reads that were confirmed late."),
-  readIndexesFailed: counter("etcd_server_read_indexes_failed_total", "Linearizable reads that were not confirmed."),
+  slowReadIndexes: counter(
+    "etcd_server_slow_read_indexes_total",
+    "Always 0: reads that take long show in grpc_server_handling_seconds."
+  ),
+  readIndexesFailed: counter(
+    "etcd_server_read_indexes_failed_total",
+    "Always 0: reads that fail show in grpc_server_handled_total."
+  ),
   heartbeatSendFailures: counter(
     "etcd_server_heartbeat_send_failures_total",
     "Always 0: nodes do not send each other heartbeats of a consensus."
@@ -80,7 +79,7 @@ export const etcdCatalog = {
   grpcSent: counter("etcd_network_client_grpc_sent_bytes_total", "Bytes of messages sent to clients."),
   peerRoundTrip: histogram(
     "etcd_network_peer_round_trip_time_seconds",
-    "Round trip time to other nodes.",
+    "Round trip time of heartbeats to the Elector, by its node id.",
     doubling(0.0001, 16),
     "To"
   )

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "effect"
 import { etcdCatalog } from "../../core/metrics/etcdCatalog.ts"
+import { grpcCatalog } from "../../core/metrics/serverCatalog.ts"
 import type { MethodKind } from "../../services/ClientApi.ts"
 import type { Labels, Metrics } from "../../services/Metrics.ts"
 
@@ -44,32 +45,11 @@ export const makeGrpcMetrics = (
   metrics: Metrics["Service"],
   clock: Clock.Clock
 ): ((method: string, kind: MethodKind) => MethodMetrics) => {
-  const labels = ["grpc_type", "grpc_service", "grpc_method"]
-  const startedTotal = metrics.counter({
-    name: "grpc_server_started_total",
-    help: "Total number of RPCs started on the server.",
-    labels
-  })
-  const handledTotal = metrics.counter({
-    name: "grpc_server_handled_total",
-    help: "Total number of RPCs completed on the server, regardless of success or failure.",
-    labels: [...labels, "grpc_code"]
-  })
-  const receivedTotal = metrics.counter({
-    name: "grpc_server_msg_received_total",
-    help: "Total number of RPC stream messages received on the server.",
-    labels
-  })
-  const sentTotal = metrics.counter({
-    name: "grpc_server_msg_sent_total",
-    help: "Total number of gRPC stream messages sent by the server.",
-    labels
-  })
-  const handlingSeconds = metrics.histogram({
-    name: "grpc_server_handling_seconds",
-    help: "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.",
-    labels
-  })
+  const startedTotal = metrics.counter(grpcCatalog.started)
+  const handledTotal = metrics.counter(grpcCatalog.handled)
+  const receivedTotal = metrics.counter(grpcCatalog.received)
+  const sentTotal = metrics.counter(grpcCatalog.sent)
+  const handlingSeconds = metrics.histogram(grpcCatalog.handling)
   const receivedBytes = metrics.counter(etcdCatalog.grpcReceived)
   const sentBytes = metrics.counter(etcdCatalog.grpcSent)
   return (method, kind) => {

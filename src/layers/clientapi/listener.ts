@@ -251,9 +251,8 @@ const makeTls = (
     const said = (error as { readonly reason?: string }).reason
     const plain = said === "http request" || said === "wrong version number"
     // Like a wrong certificate this is a client that somebody has to set right; a handshake given up is everyday.
-    const write = plain ? log.warn : log.debug
     const reason = plain ? `no TLS: this port is for TLS (${said})` : (said ?? error.message)
-    write("connection_refused", { component: name, peer: peerOf(socket), reason })
+    log[plain ? "warn" : "debug"]("connection_refused", { component: name, peer: peerOf(socket), reason })
     socket.destroy()
   })
   let context: SecureContext = identity.serverContext(role)

@@ -1,5 +1,5 @@
 /** The Elector's metrics (netsy-1x.md 14.2); those of the role are absent while this node does not have it. */
-import { secondsBuckets } from "../../core/metrics/catalog.ts"
+import { electorCatalog } from "../../core/metrics/roleCatalog.ts"
 import type { NodeEntry } from "../../core/election/heartbeats.ts"
 import type { Metrics } from "../../services/Metrics.ts"
 
@@ -15,39 +15,15 @@ export interface ElectorMetrics {
 }
 
 export const makeElectorMetrics = (metrics: Metrics["Service"]): ElectorMetrics => {
-  const prefix = "netsy_elector"
-  const registered = metrics.gauge({ name: `${prefix}_registered_nodes`, help: "Nodes that the Elector knows." })
-  const healthy = metrics.gauge({ name: `${prefix}_healthy_nodes`, help: "Nodes that are not degraded." })
-  const degraded = metrics.gauge({ name: `${prefix}_degraded_nodes`, help: "Nodes that are degraded." })
-  const elections = metrics.counter({
-    name: `${prefix}_primary_elections_total`,
-    help: "Elections of a Primary.",
-    labels: ["result"]
-  })
-  const failures = metrics.counter({
-    name: `${prefix}_primary_election_failures_total`,
-    help: "Elections that failed.",
-    labels: ["reason"]
-  })
-  const seconds = metrics.histogram({
-    name: `${prefix}_primary_election_duration_seconds`,
-    help: "From the reason for an election to its end.",
-    labels: ["result"],
-    buckets: secondsBuckets
-  })
-  const contacts = metrics.counter({
-    name: `${prefix}_primary_election_contacts_total`,
-    help: "Nodes that were asked for their state.",
-    labels: ["result"]
-  })
-  const deregistrations = metrics.counter({
-    name: `${prefix}_auto_deregistrations_total`,
-    help: "Nodes taken out because they were degraded for too long."
-  })
-  const recoveries = metrics.counter({
-    name: `${prefix}_recoveries_with_possible_loss_total`,
-    help: "Elections without enough voters, which may have lost acknowledged writes."
-  })
+  const registered = metrics.gauge(electorCatalog.registeredNodes)
+  const healthy = metrics.gauge(electorCatalog.healthyNodes)
+  const degraded = metrics.gauge(electorCatalog.degradedNodes)
+  const elections = metrics.counter(electorCatalog.elections)
+  const failures = metrics.counter(electorCatalog.electionFailures)
+  const seconds = metrics.histogram(electorCatalog.electionDuration)
+  const contacts = metrics.counter(electorCatalog.electionContacts)
+  const deregistrations = metrics.counter(electorCatalog.autoDeregistrations)
+  const recoveries = metrics.counter(electorCatalog.recoveriesWithPossibleLoss)
   return {
     nodes: (entries) => {
       const lost = entries.filter(

@@ -1,6 +1,7 @@
 /** `process_*` and `nodejs_*` under the names that Prometheus users know, read when somebody scrapes. */
 import { readdirSync, readFileSync } from "node:fs"
 import { monitorEventLoopDelay } from "node:perf_hooks"
+import { processCatalog } from "../../core/metrics/serverCatalog.ts"
 import type { Metrics } from "../../services/Metrics.ts"
 
 /** Absent where the system has no /proc. */
@@ -23,20 +24,16 @@ export type EventLoopMonitor = ReturnType<typeof monitorEventLoopDelay>
 export const eventLoopMonitor = (): EventLoopMonitor => monitorEventLoopDelay({ resolution: 20 })
 
 export const register = (metrics: Metrics["Service"], startSeconds: number, delays: EventLoopMonitor): void => {
-  const gauge = (name: string, help: string) => metrics.gauge({ name, help })
-  const start = gauge("process_start_time_seconds", "Start of the process, seconds since 1970.")
-  const resident = gauge("process_resident_memory_bytes", "Resident memory.")
-  const openFds = gauge("process_open_fds", "Open file descriptors.")
-  const maxFds = gauge("process_max_fds", "Most file descriptors that may be open.")
-  const heapUsed = gauge("nodejs_heap_size_used_bytes", "Heap in use.")
-  const heapTotal = gauge("nodejs_heap_size_total_bytes", "Heap taken from the system.")
-  const external = gauge("nodejs_external_memory_bytes", "Memory of buffers outside of the heap.")
-  const lag99 = gauge(
-    "nodejs_eventloop_lag_p99_seconds",
-    "99th percentile of the main loop's delay since the last scrape."
-  )
-  const lagMax = gauge("nodejs_eventloop_lag_max_seconds", "Longest delay of the main loop since the last scrape.")
-  const cpu = metrics.counter({ name: "process_cpu_seconds_total", help: "User and system CPU time." })
+  const start = metrics.gauge(processCatalog.start)
+  const resident = metrics.gauge(processCatalog.resident)
+  const openFds = metrics.gauge(processCatalog.openFds)
+  const maxFds = metrics.gauge(processCatalog.maxFds)
+  const heapUsed = metrics.gauge(processCatalog.heapUsed)
+  const heapTotal = metrics.gauge(processCatalog.heapTotal)
+  const external = metrics.gauge(processCatalog.external)
+  const lag99 = metrics.gauge(processCatalog.lag99)
+  const lagMax = metrics.gauge(processCatalog.lagMax)
+  const cpu = metrics.counter(processCatalog.cpu)
   let cpuSeen = 0
 
   metrics.onScrape(() => {

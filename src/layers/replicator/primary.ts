@@ -5,6 +5,8 @@
  */
 import { Effect, type Scope } from "effect"
 import type { Entry } from "../../core/log/record.ts"
+import { etcdCatalog } from "../../core/metrics/etcdCatalog.ts"
+import { primaryCatalog } from "../../core/metrics/roleCatalog.ts"
 import { type EtcdError, errors } from "../../core/wire/errors.ts"
 import type { LocalStoreFailed } from "../../services/LocalStore.ts"
 import type { Deposed, Hold, Won } from "../../services/Reign.ts"
@@ -49,16 +51,9 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
     const writing = yield* makeWriting(parts)
     const takeOver = makeTakeover(parts)
     const modes = makeModes(parts, writing.work)
-    const writes = metrics.counter({
-      name: "netsy_primary_write_transactions_total",
-      help: "Entries appended by the Primary and committed",
-      labels: ["path", "result"]
-    })
-    const writeSeconds = metrics.histogram({
-      name: "netsy_primary_write_duration_seconds",
-      help: "From closing a batch to its commit",
-      labels: ["path", "result"]
-    })
+    const writes = metrics.counter(primaryCatalog.writes)
+    const writeSeconds = metrics.histogram(primaryCatalog.writeDuration)
+    const notCommitted = metrics.counter(etcdCatalog.proposalsFailed)
     const labels = {
       store: Object.freeze({ path: "sync", result: "success" }),
       quorum: Object.freeze({ path: "quorum", result: "success" })
@@ -94,6 +89,7 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
           const expired = term.expire(now)
           const { pipeline } = term
           if (expired > 0) {
+            notCommitted.inc(undefined, expired)
             journal.warn("requests_timed_out", {
               count: expired,
               head: pipeline.headIndex,

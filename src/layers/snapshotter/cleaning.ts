@@ -4,6 +4,7 @@
  */
 import { type Clock, Effect } from "effect"
 import { chunkKey, chunksPrefix, indexOfKey, snapshotKey, snapshotsPrefix } from "../../core/datafile/keys.ts"
+import { primaryCatalog } from "../../core/metrics/roleCatalog.ts"
 import { cleanup, type Kept } from "../../core/snapshot/rules.ts"
 import type { Log } from "../../services/Log.ts"
 import type { Metrics } from "../../services/Metrics.ts"
@@ -19,11 +20,7 @@ export interface CleaningParts {
 }
 
 export const makeCleaning = ({ objects, settings, log, metrics, clock }: CleaningParts) => {
-  const runs = metrics.counter({
-    name: "netsy_primary_snapshot_cleanup_runs_total",
-    help: "Cleaning up behind a snapshot",
-    labels: ["result"]
-  })
+  const runs = metrics.counter(primaryCatalog.cleanupRuns)
   /** Chunks up to here were deleted by this process or lie behind what it found. */
   let cleanedUpTo = 0
 

@@ -8,6 +8,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import type { ICertificate } from "@kubernetes-models/cert-manager/cert-manager.io/v1/Certificate"
 import type { IServiceMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor"
 import type { IStatefulSet } from "kubernetes-models/apps/v1/StatefulSet"
+import type { IPodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget"
 import type { IConfigMap } from "kubernetes-models/v1/ConfigMap"
 import type { IServiceAccount } from "kubernetes-models/v1/ServiceAccount"
 import { parse } from "yaml"
@@ -349,6 +350,18 @@ describe("values of the documentation", () => {
     const own = [{ maxSkew: 1, topologyKey: "rack", whenUnsatisfiable: "DoNotSchedule", labelSelector }]
     const kept = (await setOf({ topologySpreadConstraints: own })).spec!.template.spec!.topologySpreadConstraints
     assert.deepStrictEqual(kept, own as never)
+  })
+
+  it("one pod may be evicted at a time, or what is asked for", async () => {
+    const budget = async (podDisruptionBudget: Values): Promise<object> => {
+      const { selector: _, ...rest } = only<IPodDisruptionBudget>(
+        await chart.render({ podDisruptionBudget }),
+        "PodDisruptionBudget"
+      ).spec!
+      return rest
+    }
+    assert.deepStrictEqual(await budget({}), { maxUnavailable: 1 })
+    assert.deepStrictEqual(await budget({ maxUnavailable: "30%" }), { maxUnavailable: "30%" })
   })
 
   it("a ServiceMonitor is there only when asked for", async () => {

@@ -50,6 +50,8 @@ export const bundle = async (entry: string, name: string, commit: string): Promi
     outfile: join(root, "dist/release", name),
     write: false,
     bundle: true,
+    // Names in it are those of this folder, wherever node_modules really is.
+    preserveSymlinks: true,
     platform: "node",
     format: "cjs",
     target: "node24",

@@ -3,6 +3,7 @@
  * userdata script on what was delivered, and form a cluster on a bucket that grants what deploy/iam says. Then all of
  * them are terminated, and three with new names take over.
  */
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { StatusJson } from "../../src/core/status/document.ts"
@@ -50,9 +51,31 @@ const checkMachine = async (cloud: Cloud, machine: Machine): Promise<void> => {
   assert.deepStrictEqual({ code, complaints }, { code: 0, complaints: "" })
 }
 
+/** The commands that the page shows for a machine without Nstance. */
+const commandsByHand = (): string => {
+  const page = readFileSync(new URL("../../docs/vm.md", import.meta.url), "utf8")
+  return /^```sh plain-machine\n([^]*?)^```$/m.exec(page)![1]!
+}
+
+const byHand = async (cloud: Cloud): Promise<void> => {
+  await cloud.open({})
+  const machines = await cloud.byHand(3, commandsByHand())
+  const isReady = async (): Promise<boolean> =>
+    (await Promise.all(machines.map((machine) => cloud.ready(machine)))).every((one) => one.status === 200)
+  await until("three machines ready", bootMillis, isReady, () => cloud.said())
+  await cloud.etcdctl("put", "key", "value")
+  assert.include(await cloud.etcdctl("get", "key"), "value")
+  const members = await cloud.etcdctl("member", "list")
+  for (const { name } of machines) assert.include(members, `, ${name}, `)
+  for (const machine of machines) assert.strictEqual((await machine.run("systemctl", "is-enabled", "netsy")).code, 0)
+  assert.include(
+    (await machines[0]!.run("systemd-analyze", "security", "netsy")).output,
+    "Overall exposure level for netsy.service: 1.3 OK"
+  )
+}
+
 const guide = async (cloud: Cloud, say: (text: string) => void): Promise<void> => {
   await cloud.open(shortened)
-  await cloud.nstance.client("client", "netsy://my-cluster/client/etcdctl")
   const said = () => cloud.said()
   const isReady = async (): Promise<boolean> =>
     (await Promise.all(cloud.machines.map((machine) => cloud.ready(machine)))).every((one) => one.status === 200)
@@ -76,7 +99,7 @@ const guide = async (cloud: Cloud, say: (text: string) => void): Promise<void> =
   await cloud.renew(one)
   const inUse = async (): Promise<boolean> => (await one.log("netsy")).includes("certificates_reloaded")
   await until("renewed certificates in use", bootMillis, inUse, said)
-  const script = "set -a; . /var/lib/cloud/environment; exec /var/lib/cloud/netsy.sh"
+  const script = "set -a; . /var/lib/cloud/environment; exec /var/lib/cloud/script"
   assert.deepStrictEqual(await one.run("sh", "-c", script), { code: 0, output: "" })
   const wrong = await one.run("sh", "-c", script.replace("exec", "NETSY_DOWNLOAD_SHA512=$(printf %0128d 1) exec"))
   assert.strictEqual(wrong.code, 1)
@@ -108,7 +131,7 @@ const guide = async (cloud: Cloud, say: (text: string) => void): Promise<void> =
   await cloud.terminate(first)
   say("terminated all of them")
 
-  const second = await cloud.fill()
+  const second = await cloud.fill("/srv/agent")
   await allReady("three machines with new names ready")
   const found = await cloud.etcdctl("get", "key-", "--prefix", "--print-value-only")
   const expected = Array.from({ length: keys }, (_, i) => `value-${i}`)
@@ -134,21 +157,26 @@ const guide = async (cloud: Cloud, say: (text: string) => void): Promise<void> =
   assert.notInclude(cloud.complaints(), " 403 ")
 }
 
-describe("machines of Nstance", () => {
-  for (const form of forms)
+const withCloud = (form: Form, body: (cloud: Cloud, say: (text: string) => void) => Promise<void>) =>
+  Effect.promise(async () => {
+    const cloud = new Cloud(form)
+    const began = performance.now()
+    const seconds = (): string => ((performance.now() - began) / 1000).toFixed(1).padStart(6)
+    try {
+      await body(cloud, (text) => void process.stdout.write(`  ${seconds()} s  ${text}\n`))
+    } finally {
+      await cloud.close()
+    }
+  })
+
+describe("machines", () => {
+  for (const form of forms) {
     it.live(
-      `form a cluster, and three with new names have everything after all were terminated (${form})`,
-      () =>
-        Effect.promise(async () => {
-          const cloud = new Cloud(form)
-          const began = performance.now()
-          const seconds = (): string => ((performance.now() - began) / 1000).toFixed(1).padStart(6)
-          try {
-            await guide(cloud, (text) => void process.stdout.write(`  ${seconds()} s  ${text}\n`))
-          } finally {
-            await cloud.close()
-          }
-        }),
+      `of Nstance form a cluster, and three with new names have everything after all were terminated (${form})`,
+      () => withCloud(form, guide),
       1_200_000
     )
+
+    it.live(`set up by hand as the page shows it form a cluster (${form})`, () => withCloud(form, byHand), 600_000)
+  }
 })

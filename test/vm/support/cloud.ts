@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -80,6 +81,7 @@ export class Cloud {
   readonly #process = new TestProcess("cloud", join(this.folder, "cloud.log"))
   #network!: Network
   #count = 0
+  #sum = ""
 
   constructor(form: Form) {
     this.#form = form
@@ -89,18 +91,33 @@ export class Cloud {
     this.#network = await Network.open(this.folder)
     const { bucketHost, bucketNamespace } = this.#network
     await run("ip", ["-n", bucketNamespace, "addr", "add", `${metadataHost}/32`, "dev", "eth0"])
+    const release = this.#release()
+    this.#sum = createHash("sha512").update(readFileSync(release)).digest("hex")
     const options: CloudOptions = {
       host: bucketHost,
       folder: join(this.folder, "s3"),
       bucket: bucketName,
       policy: join(deploy, "iam/s3-policy-prefix.json"),
-      release: this.#release()
+      release,
+      sums: `${this.#sum}  netsy-linux-amd64\n`
     }
     const args = ["--disable-warning=ExperimentalWarning", program, JSON.stringify(options)]
     this.#process.start({ file: process.execPath, args, env: {} }, { namespace: bucketNamespace, messages: true })
     await this.#process.received()
-    const environment = { AWS_ENDPOINT_URL: `http://${bucketHost}:${ports.s3}`, AWS_S3_USE_PATH_STYLE: "true" }
-    this.nstance = await Nstance.open(join(this.folder, "nstance"), withChange(readFragments(), settings, environment))
+    this.nstance = await Nstance.open(
+      join(this.folder, "nstance"),
+      withChange(readFragments(), settings, this.#storeVariables())
+    )
+    await this.nstance.client()
+  }
+
+  /** The bucket is not Amazon's. */
+  #storeVariables(): Record<string, string> {
+    return { AWS_ENDPOINT_URL: `http://${this.#network.bucketHost}:${ports.s3}`, AWS_S3_USE_PATH_STYLE: "true" }
+  }
+
+  get #downloads(): string {
+    return `http://${this.#network.bucketHost}:${ports.downloads}/download/v0`
   }
 
   #release(): string {
@@ -113,30 +130,73 @@ export class Cloud {
     return file
   }
 
-  /** Nstance fills the group: so many new machines at once, each under a name that never was. */
-  async fill(count = this.nstance.fragments.groups["netsy"]!.size): Promise<ReadonlyArray<Machine>> {
-    const sum = createHash("sha512").update(readFileSync(this.#release())).digest("hex")
+  /**
+   * Nstance fills the group: so many new machines at once, each under a name that never was. `agent`: where its agent
+   * delivers, if not where the script expects it.
+   */
+  async fill(agent?: string): Promise<ReadonlyArray<Machine>> {
+    const count = this.nstance.fragments.groups["netsy"]!.size
+    const script = readFileSync(join(deploy, "nstance/userdata/netsy.sh"), "utf8")
+    const environment = {
+      NETSY_DOWNLOAD_URL: `${this.#downloads}/netsy`,
+      NETSY_DOWNLOAD_SHA512: this.#sum,
+      ...(agent === undefined
+        ? {}
+        : {
+            NSTANCE_RECV_DIR: `${agent}/recv`,
+            NSTANCE_KEYS_DIR: `${agent}/keys`,
+            NSTANCE_IDENTITY_DIR: `${agent}/identity`
+          })
+    }
+    const name = (k: number): string =>
+      `etc-01k${String(k).padStart(3, "0")}${process.pid.toString(36).padStart(16, "0")}`
+    return this.#boot(count, name, { target: agent ?? "/opt/nstance-agent", script, environment }, (instance, folder) =>
+      this.nstance.register("netsy", instance, folder)
+    )
+  }
+
+  /** Machines that no Nstance sets up: somebody has put the files of deploy/systemd and certificates on them. */
+  async byHand(count: number, commands: string): Promise<ReadonlyArray<Machine>> {
+    const script = `#!/bin/sh\nset -eu\ncd /root/netsy\n${commands}`
+    const files = { target: "/root/netsy", script, environment: { RELEASE: this.#downloads } }
+    const variables = Object.entries(this.#storeVariables()).map(([key, value]) => `${key}=${value}\n`)
+    const name = (k: number): string => `node-${k}`
+    return this.#boot(count, name, files, async ({ Hostname, ID, IP4 }, folder) => {
+      cpSync(join(deploy, "systemd"), folder, { recursive: true })
+      const env = readFileSync(join(folder, "netsy.env"), "utf8").replaceAll("10.0.0.11", IP4)
+      writeFileSync(
+        join(folder, "netsy.env"),
+        env.replace("NETSY_NODE_ID=node-1\n", `NETSY_NODE_ID=${ID}\n`) + variables.join("")
+      )
+      const certs = join(folder, "certs")
+      mkdirSync(certs)
+      cpSync(this.nstance.file("ca.crt"), join(certs, "ca.crt"))
+      const uri = [`netsy://my-cluster/peer/${ID}`]
+      await this.nstance.issue(certs, "server", { kind: "server", cn: ID, uri, dns: [Hostname], ip: [IP4] })
+      await this.nstance.issue(certs, "peer", { kind: "client", cn: ID, uri })
+    })
+  }
+
+  async #boot(
+    count: number,
+    nameOf: (k: number) => string,
+    disk: Pick<MachineOptions, "script" | "environment"> & { readonly target: string },
+    prepare: (instance: Instance, folder: string) => Promise<void>
+  ): Promise<ReadonlyArray<Machine>> {
+    const { environment, script, target } = disk
     const started: Array<Machine> = []
     for (let i = 0; i < count; i++) {
       const k = ++this.#count
       const { host, namespace } = await this.#network.plain(k)
       await run("ip", ["-n", namespace, "route", "add", metadataHost, "dev", "eth0"])
-      const name = `etc-01k${String(k).padStart(3, "0")}${process.pid.toString(36).padStart(16, "0")}`
+      const name = nameOf(k)
       const instance: Instance = { ID: name, Hostname: name, IP4: host, IP6: `fd00::${k}` }
       const folder = join(this.folder, name)
-      mkdirSync(folder)
-      await this.nstance.register("netsy", instance, join(folder, "delivered"))
-      const machine = new Machine({
-        name,
-        folder,
-        namespace,
-        delivered: join(folder, "delivered"),
-        userdata: {
-          NETSY_DOWNLOAD_URL: `http://${this.#network.bucketHost}:${ports.downloads}/netsy`,
-          NETSY_DOWNLOAD_SHA512: sum
-        },
-        binds: this.#form === "clone" ? cloneBinds() : []
-      })
+      const source = join(folder, "given")
+      mkdirSync(source, { recursive: true })
+      await prepare(instance, source)
+      const binds = this.#form === "clone" ? cloneBinds() : []
+      const machine = new Machine({ name, folder, namespace, files: { source, target }, script, environment, binds })
       this.#instances.set(machine, instance)
       this.machines.push(machine)
       started.push(machine)

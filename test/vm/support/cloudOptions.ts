@@ -7,6 +7,8 @@ export interface CloudOptions {
   readonly policy: string
   /** What is downloaded, whatever the path. */
   readonly release: string
+  /** The release's SHA512SUMS. */
+  readonly sums: string
 }
 
 export const ports = { s3: 4566, downloads: 8000 }

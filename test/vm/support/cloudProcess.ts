@@ -46,7 +46,7 @@ const listen = (host: string, port: number, answer: RequestListener): Promise<vo
   })
 
 const options = JSON.parse(process.argv[2] ?? "") as CloudOptions
-const { bucket, folder, host, policy, release } = options
+const { bucket, folder, host, policy, release, sums } = options
 await startDevS3({
   addr: `${host}:${ports.s3}`,
   dir: folder,
@@ -56,6 +56,9 @@ await startDevS3({
   log: (line) => void (/ (403|404|5\d\d|cut) /.test(line) && process.stdout.write(`${line}\n`))
 })
 await listen(metadataHost, 80, metadata)
-await listen(host, ports.downloads, (_, response) => void createReadStream(release).pipe(response))
+await listen(host, ports.downloads, ({ url = "" }, response) => {
+  if (url.endsWith("/SHA512SUMS")) return void response.end(sums)
+  createReadStream(release).pipe(response)
+})
 process.on("disconnect", () => process.exit(0))
 process.send!("listening")

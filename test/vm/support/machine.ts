@@ -1,8 +1,6 @@
-/** A machine of the cluster under test: what Nstance delivered and the userdata script, on a systemd of its own. */
+/** A machine of the cluster under test: a systemd of its own that runs one script when it has booted. */
 import { execFile } from "node:child_process"
 import {
-  chmodSync,
-  copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -15,7 +13,6 @@ import {
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { TestProcess } from "../../cluster/support/process.ts"
-import { deploy } from "./nstance.ts"
 
 const script = new URL("./machine.sh", import.meta.url).pathname
 const run = promisify(execFile)
@@ -26,10 +23,11 @@ export interface MachineOptions {
   /** For everything that belongs to the machine, apart from its disk. */
   readonly folder: string
   readonly namespace: string
-  /** Holds recv, keys and identity. */
-  readonly delivered: string
-  /** Variables of the userdata script. */
-  readonly userdata: Readonly<Record<string, string>>
+  /** What is on its disk from the start, in one folder. */
+  readonly files: { readonly source: string; readonly target: string }
+  readonly script: string
+  /** Variables of the script. */
+  readonly environment: Readonly<Record<string, string>>
   /** Folders of this machine that the other one sees, read-only. */
   readonly binds: ReadonlyArray<{ readonly source: string; readonly target: string }>
 }
@@ -42,7 +40,7 @@ After=network-online.target
 Type=oneshot
 RemainAfterExit=yes
 EnvironmentFile=/var/lib/cloud/environment
-ExecStart=/var/lib/cloud/netsy.sh
+ExecStart=/var/lib/cloud/script
 TimeoutStartSec=600
 `
 
@@ -70,20 +68,18 @@ export class Machine {
     this.#process = new TestProcess(options.name, join(options.folder, "console.log"))
   }
 
-  /** Switches it on; the userdata script runs at the end of its boot. */
+  /** Switches it on; the script runs at the end of its boot. */
   start(): void {
-    const { binds, delivered, folder, namespace, userdata } = this.#options
+    const { binds, environment, files: given, folder, namespace, script: text } = this.#options
     const files = join(folder, "files")
     const units = join(files, "etc/systemd/system")
     const cloud = join(files, "var/lib/cloud")
-    for (const path of [join(units, "multi-user.target.wants"), cloud, join(files, "opt")])
-      mkdirSync(path, { recursive: true })
-    cpSync(delivered, join(files, "opt/nstance-agent"), { recursive: true })
-    copyFileSync(join(deploy, "nstance/userdata/netsy.sh"), join(cloud, "netsy.sh"))
-    chmodSync(join(cloud, "netsy.sh"), 0o755)
+    for (const path of [join(units, "multi-user.target.wants"), cloud]) mkdirSync(path, { recursive: true })
+    cpSync(given.source, join(files, given.target), { recursive: true })
+    writeFileSync(join(cloud, "script"), text, { mode: 0o755 })
     writeFileSync(
       join(cloud, "environment"),
-      Object.entries(userdata)
+      Object.entries(environment)
         .map(([key, value]) => `${key}=${value}\n`)
         .join("")
     )

@@ -110,11 +110,18 @@ export class Nstance {
     return join(this.#folder, name)
   }
 
-  /** A certificate of a client of the cluster, whom Nstance knows nothing of: NAME.crt and NAME.key. */
-  async client(name: string, uri: string): Promise<void> {
-    await newKey(this.file(`${name}.key`))
-    await openssl("pkey", "-in", this.file(`${name}.key`), "-pubout", "-out", this.file(`${name}.pub`))
-    await this.#sign(this.file(`${name}.pub`), { kind: "client", cn: name, uri: [uri] }, this.file(`${name}.crt`))
+  /** A new key and its certificate by the CA, NAME.key and NAME.crt in the folder. */
+  async issue(folder: string, name: string, template: CertificateTemplate): Promise<void> {
+    const [key, publicKey] = [join(folder, `${name}.key`), this.file(`${name}.pub`)]
+    await newKey(key)
+    await openssl("pkey", "-in", key, "-pubout", "-out", publicKey)
+    await this.#sign(publicKey, template, join(folder, `${name}.crt`))
+  }
+
+  /** Of a client of the cluster, whom Nstance knows nothing of: client.crt and client.key. */
+  client(): Promise<void> {
+    const uri = ["netsy://my-cluster/client/etcdctl"]
+    return this.issue(this.file(""), "client", { kind: "client", cn: "etcdctl", uri })
   }
 
   /**
@@ -164,7 +171,7 @@ export class Nstance {
       ].join("\n")
     )
     const signer = ["-CA", this.file("ca.crt"), "-CAkey", this.file("ca.key"), "-set_serial", String(this.#serial++)]
-    const subject = ["-new", "-subj", `/CN=${cn}`, "-force_pubkey", publicKey, "-days", "7", "-extfile", extensions]
+    const subject = ["-new", "-subj", `/CN=${cn}`, "-force_pubkey", publicKey, "-days", "30", "-extfile", extensions]
     await openssl("x509", ...subject, ...signer, "-out", to)
   }
 }

@@ -157,8 +157,8 @@ export class Cloud {
 
   /** Machines that no Nstance sets up: somebody has put the files of deploy/systemd and certificates on them. */
   async byHand(count: number, commands: string): Promise<ReadonlyArray<Machine>> {
-    const script = `#!/bin/sh\nset -eu\ncd /root/netsy\n${commands}`
-    const files = { target: "/root/netsy", script, environment: { RELEASE: this.#downloads } }
+    const script = `#!/bin/sh\nset -eu\ncd /srv/netsy\n${commands}`
+    const files = { target: "/srv/netsy", script, environment: { RELEASE: this.#downloads } }
     const variables = Object.entries(this.#storeVariables()).map(([key, value]) => `${key}=${value}\n`)
     const name = (k: number): string => `node-${k}`
     return this.#boot(count, name, files, async ({ Hostname, ID, IP4 }, folder) => {

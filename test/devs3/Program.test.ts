@@ -47,6 +47,7 @@ describe("the program dev-s3", () => {
         [["--latency", "soon"], "is not a duration"],
         [["--fail", "put"], "is not OPERATION:CHANCE"],
         [["--addr", "4566"], "is not HOST:PORT"],
+        [["--policy", "package.json"], "--policy package.json: not an IAM policy"],
         [["--what"], "Unknown option"]
       ] as const) {
         const { code, output } = await ended(run(...flags))

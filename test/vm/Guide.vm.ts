@@ -115,10 +115,17 @@ const guide = async (cloud: Cloud, say: (text: string) => void): Promise<void> =
   const isNew = async (): Promise<boolean> => !["", "0", pid].includes(await mainPid(one))
   await until("another process after kill -9", bootMillis, isNew, said)
   await allReady("the killed node ready again")
+  // An upgrade: the program changes under the running node, which notices nothing until its restart.
+  const inode = async (): Promise<string> => (await one.run("stat", "-c", "%i", "/usr/bin/netsy")).output
+  const [before, running] = [await inode(), await mainPid(one)]
+  const upgrade = await one.run("sh", "-c", script.replace("exec", "NETSY_DOWNLOAD_SHA512= exec"))
+  assert.deepStrictEqual(upgrade, { code: 0, output: "" })
+  assert.notStrictEqual(await inode(), before)
+  assert.strictEqual(await mainPid(one), running)
   assert.strictEqual((await one.run("systemctl", "restart", "netsy")).code, 0)
   assert.notInclude(await one.log("netsy"), "timed out")
   await allReady("the restarted node ready again")
-  say("killed and restarted, it is back")
+  say("killed, upgraded and restarted, it is back")
 
   // In mode quorum the bucket gets everything after a minute, as the guide sets it.
   const isStored = async (): Promise<boolean> => {

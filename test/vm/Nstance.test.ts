@@ -141,7 +141,7 @@ ExecStart=/usr/bin/netsy
 WantedBy=multi-user.target`
     const lines = unit.split("\n")
     for (const line of guide.split("\n")) assert.include(lines, line)
-    // A stop takes 15 s at the most (docs/operations.md).
+    // A stop takes 15 s at the most (src/layers/replicator/leaving.ts).
     assert.isAtLeast(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1]), 30)
   })
 })

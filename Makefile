@@ -98,7 +98,7 @@ test-clients: ## Other real clients: npm's etcd3, etcd's own in Go, PostgreSQL u
 
 test-docs: ## Everything that the pages show is done as shown; make test does it for README.md (NETSY_DOCS_PAGES=docs/x.md for one)
 	@scripts/dev/check-packages.sh
-	@NETSY_DOCS_PAGES=$${NETSY_DOCS_PAGES:-all} $(VITEST) test/docs $(ARGS)
+	@NETSY_DOCS_PAGES=$${NETSY_DOCS_PAGES:-all} $(VITEST) $(or $(ARGS),test/docs)
 	@echo "Again: make test-docs"
 
 test-stores: ## The object stores against other people's servers (docs/storage.md says what to install)

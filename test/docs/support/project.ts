@@ -11,14 +11,14 @@ export const root = fileURLToPath(new URL("../../..", import.meta.url))
 
 export const read = (path: string): string => readFileSync(join(root, path), "utf8")
 
-/** Tracked files and new ones that are not ignored. */
+/** Tracked files and new ones that are not ignored; links to somebody else's packages count as ignored. */
 export const files: ReadonlyArray<string> = execFileSync(
   "git",
   ["ls-files", "--cached", "--others", "--exclude-standard", "-z"],
   { cwd: root, encoding: "utf8" }
 )
   .split("\0")
-  .filter((path) => path !== "" && existsSync(join(root, path)))
+  .filter((path) => !["", "node_modules", ".toolchain"].includes(path) && existsSync(join(root, path)))
 
 export const pages: ReadonlyArray<Page> = files
   .filter((path) => path.endsWith(".md"))

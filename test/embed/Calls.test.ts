@@ -1,6 +1,6 @@
 /** Keys, errors, transactions, JSON, users: what a single call does. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Schema, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { AuthEnableRequest, AuthUserAddRequest, AuthUserGrantRoleRequest } from "../../src/core/wire/codec/auth.ts"
 import { Client, ClientApi, Entry, Netsy, Txn } from "../../src/index.ts"
@@ -51,7 +51,11 @@ describe("a call", () => {
         ["EtcdInvalidArgument", "etcdserver: request is too large", client.put("a", "x".repeat(2 << 20))],
         ["EtcdNotFound", "etcdserver: requested lease not found", client.put("a", "x", { lease: 5n })],
         ["EtcdNotFound", "etcdserver: requested lease not found", client.revoke(5n)],
-        ["EtcdOutOfRange", "etcdserver: mvcc: required revision is a future revision", client.get("a", { revision: 99 })],
+        [
+          "EtcdOutOfRange",
+          "etcdserver: mvcc: required revision is a future revision",
+          client.get("a", { revision: 99 })
+        ],
         ["EtcdFailedPrecondition", "etcdserver: lease already exists", client.grant("60 seconds", { id: 7n })]
       ] as const
       yield* client.grant("60 seconds", { id: 7n })
@@ -66,6 +70,17 @@ describe("a call", () => {
       assert.ok(gone._tag === "EtcdCompacted")
       assert.strictEqual(gone.compactRevision, revision)
       assert.strictEqual(yield* client.get("nobody"), undefined)
+    }).pipe(memory())
+  )
+
+  it.effect("that makes no sense without types is a defect of the program, and the node goes on", () =>
+    Effect.gen(function* () {
+      const client = yield* Client
+      const odd: object = { value: 5 }
+      const { value } = odd as { value: string }
+      const exit = yield* Effect.exit(Effect.suspend(() => client.put("a", value)))
+      assert.ok(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      yield* client.put("a", "1")
     }).pipe(memory())
   )
 

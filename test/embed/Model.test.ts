@@ -32,8 +32,7 @@ class Model {
 
 const names = ["a", "a/1", "a/2", "b", "b/ä", "c"]
 const prefixes = ["", "a", "a/", "b/", "z"]
-const pick = <A>(from: ReadonlyArray<A>) =>
-  Effect.map(Random.nextIntBetween(0, from.length - 1), (i): A => from[i]!)
+const pick = <A>(from: ReadonlyArray<A>) => Effect.map(Random.nextIntBetween(0, from.length - 1), (i): A => from[i]!)
 
 const step = (client: Client["Service"], model: Model, n: number) =>
   Effect.gen(function* () {
@@ -136,10 +135,7 @@ describe("the client", () => {
           )
         )
         told.delete("end")
-        assert.deepStrictEqual(
-          told,
-          new Map([...model.keys].map(([key, { value }]) => [key, value] as const))
-        )
+        assert.deepStrictEqual(told, new Map([...model.keys].map(([key, { value }]) => [key, value] as const)))
         assert.isAbove(seen.length, 50)
       }).pipe(Random.withSeed(seed), Effect.provide(Netsy.layerMemory()))
     )

@@ -61,7 +61,12 @@ describe("a watch", () => {
       const go = yield* Latch.make(false)
       let held = 0
       const reader = yield* client.watch({ prefix: "k" }, { revision: 1 }).pipe(
-        Stream.tap(() => Effect.andThen(Effect.sync(() => held++), go.await)),
+        Stream.tap(() =>
+          Effect.andThen(
+            Effect.sync(() => held++),
+            go.await
+          )
+        ),
         Stream.take(count),
         Stream.runCollect,
         Effect.forkChild({ startImmediately: true })

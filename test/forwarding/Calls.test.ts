@@ -236,6 +236,25 @@ describe("while there is no Primary", () => {
     })
   )
 
+  it.effect("a call that could not be handed over and is held again is dropped when its caller goes", () =>
+    Effect.gen(function* () {
+      const { hub, nodes, reign } = yield* makeNodes(3)
+      const [first, second, replica] = nodes
+      reign(first)
+      hub.decide = (_from, to) => (to === "n1" ? "cut" : "deliver")
+      const [gone, patient] = [call(replica!, "a"), call(replica!, "b")]
+      yield* pass(1_000)
+      gone.leave()
+      reign(second)
+      yield* pass(100)
+      assert.deepStrictEqual(
+        second!.executed.map(({ request }) => request),
+        ["b"]
+      )
+      assert.deepStrictEqual([gone.answers, patient.answers], [1, 0])
+    })
+  )
+
   it.effect("calls are held up to a number and to a size; more are too many requests, and room comes back", () =>
     Effect.gen(function* () {
       const { nodes } = yield* makeNodes(1, { callsMax: 3, bytesMax: 10 })

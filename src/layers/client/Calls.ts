@@ -68,6 +68,18 @@ export class Calls {
     { decode, encode, method }: Unary<Request, Response>,
     request: Request
   ): Effect.Effect<Response, ClientError> {
+    return Effect.suspend(() => {
+      // What cannot be encoded is a defect of the program, not of the node.
+      const bytes = encode(request)
+      return this.#call(method, bytes, decode)
+    })
+  }
+
+  #call<Response>(
+    method: string,
+    request: Uint8Array,
+    decode: (bytes: Uint8Array) => Response
+  ): Effect.Effect<Response, ClientError> {
     return Effect.callback<Response, ClientError>((resume) => {
       const { open, ended } = this.#life
       if (ended) return resume(Effect.fail(this.#error(errors.serverStopped)))
@@ -90,7 +102,7 @@ export class Calls {
         else whenClosed = listener
       })
       this.#guarded(() =>
-        this.#options.api.unary(method, encode(request), context, {
+        this.#options.api.unary(method, request, context, {
           succeed: (bytes) => settle(Effect.sync(() => decode(bytes))),
           fail: (error) => settle(Effect.fail(this.#error(error)))
         })
@@ -111,9 +123,10 @@ export class Calls {
       (receiver) => Effect.sync(() => receiver.close())
     ).pipe(
       Effect.map((receiver) => {
+        const bytes = encode(request)
         this.#guarded(() => {
           const stream = this.#options.api.stream(method, this.#context(undefined), receiver)
-          receiver.begin(stream, encode(request))
+          receiver.begin(stream, bytes)
         })
         return { pull: receiver.pull(decode) }
       })

@@ -39,8 +39,9 @@ interface Pending {
   /** Where it was sent to, and how to give that up. */
   to: string
   cancel: (() => void) | undefined
-  /** Its caller has gone. */
+  /** Its caller has gone; `listens`: that will be told. */
   abandoned: boolean
+  listens: boolean
   applyUntilMillis: number
 }
 
@@ -105,6 +106,7 @@ export class CallRelay {
       to: "",
       cancel: undefined,
       abandoned: false,
+      listens: false,
       applyUntilMillis: 0
     }
     this.#all.add(pending)
@@ -114,9 +116,7 @@ export class CallRelay {
     this.#go()
     if (isOver(pending)) return
     // Whoever has gone does not write any more: what waits for a Primary is dropped with its caller.
-    if (pending.state === "held" || call.rules.heldLong || call.rules.answersLate) {
-      call.context.onClosed?.(() => this.#gone(pending))
-    }
+    if (pending.state === "held" || call.rules.heldLong || call.rules.answersLate) this.#listen(pending)
   }
 
   /** Role or view have changed. */
@@ -217,6 +217,8 @@ export class CallRelay {
     if (pending.abandoned) return this.#fail(pending, errors.requestCanceled)
     pending.state = "held"
     pending.cancel = undefined
+    this.#listen(pending)
+    if (isOver(pending)) return
     this.#held.add(pending)
     this.#mixed = true
   }
@@ -259,6 +261,12 @@ export class CallRelay {
     if (isOver(pending)) return
     this.#finish(pending)
     pending.call.reply.fail(error)
+  }
+
+  #listen(pending: Pending): void {
+    if (pending.listens) return
+    pending.listens = true
+    pending.call.context.onClosed?.(() => this.#gone(pending))
   }
 
   /** Its caller has gone. What was sent may happen, and whoever has to take it back needs the answer. */

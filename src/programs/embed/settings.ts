@@ -7,31 +7,17 @@ import { posix } from "node:path"
 import { Duration, Effect, Option } from "effect"
 import { formatDuration } from "../../core/config/duration.ts"
 import { type FileKey, fileKeys, variableOf } from "../../core/config/fields.ts"
+import { isIdentifier } from "../../core/config/identifier.ts"
 import { nearest } from "../../core/config/nearest.ts"
 import type { Problem } from "../../core/config/problem.ts"
 import { resolveSettings } from "../../core/config/resolve.ts"
 import { parseStorageWord } from "../../core/config/storageWord.ts"
+import { settingTable } from "../../core/config/settingTable.ts"
 import type { SettingsShape } from "../../services/Settings.ts"
 import { ConfigError } from "./errors.ts"
 import type { DaemonOptions, NetsyOptions } from "./options.ts"
 
 const camel = (name: string): string => name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-
-export const durationKeys: ReadonlySet<FileKey> = new Set([
-  "heartbeat_interval",
-  "elector.deregistration_timeout",
-  "elector.primary_prior_timeout",
-  "elector.abandon_after",
-  "replication.store_lease",
-  "snapshot.cleanup_batch_interval",
-  "snapshot.history",
-  "compaction_interval",
-  "watch.progress_interval",
-  "auto_compaction.retention",
-  "compaction.sleep_interval",
-  "lease.min_ttl",
-  "auth.token_ttl"
-])
 
 const listeners = ["client", "peer", "election", "health"] as const
 const tlsFiles = ["caCert", "serverCert", "serverKey", "clientCert", "clientKey"] as const
@@ -49,7 +35,9 @@ export const variables: ReadonlyMap<string, string> = new Map<string, string>([
 ])
 
 const options = new Map([...variables].map(([option, variable]) => [variable, option]))
-const durations = new Set([...durationKeys].map(camel))
+const durations = new Set(
+  settingTable.filter(({ type }) => type === "duration" || type === "either").map(({ key }) => camel(key))
+)
 /** Said to layers directly, or to nobody but this file. */
 const others = ["s3", "gcs", "network", "log.to", "log.level"]
 
@@ -136,11 +124,14 @@ export interface Given {
 }
 
 /** A node in a program has no address; it is known by its name. */
-const namedAddresses = (nodeId: string): Record<string, string> => ({
-  NETSY_ADVERTISE_CLIENT: `${nodeId}:2378`,
-  NETSY_ADVERTISE_PEER: `${nodeId}:2381`,
-  NETSY_ADVERTISE_ELECTION: `${nodeId}:8443`
-})
+const namedAddresses = (nodeId: string): Record<string, string> => {
+  const host = isIdentifier(nodeId) ? nodeId : "nobody"
+  return {
+    NETSY_ADVERTISE_CLIENT: `${host}:2378`,
+    NETSY_ADVERTISE_PEER: `${host}:2381`,
+    NETSY_ADVERTISE_ELECTION: `${host}:8443`
+  }
+}
 
 /** Several nodes in one process do not share a disk. */
 const ownDataDir = (storage: unknown, nodeId: string): string => {
@@ -161,7 +152,7 @@ export const settingsOf = ({ env = {}, options: given, ports }: Given): Effect.E
         merged["NETSY_DATA_DIR"] ??= ownDataDir(merged["NETSY_STORAGE"] ?? given.storage, merged["NETSY_NODE_ID"])
       } else problems.push({ key: "nodeId", value: undefined, allowed: "a name of its own for each node of a network" })
     }
-    if (!ports) Object.assign(merged, namedAddresses(merged["NETSY_NODE_ID"] ?? "node-1"))
+    if (!ports) Object.assign(merged, namedAddresses(merged["NETSY_NODE_ID"] ?? ""))
     const storage = merged["NETSY_STORAGE"]
     // Places given one by one need a word to be an embedded node; the keys fill it.
     if (isEmbedded && storage === undefined && isGroup(given.storage)) {

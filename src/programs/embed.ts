@@ -97,9 +97,20 @@ const nodeOver = <E1, R1, E2>(
 export const layer = (options: NetsyOptions): Layer.Layer<Services, StartError> =>
   nodeOver({ options, ports: false }, (settings) => objectStore(settings, options), localDisk)
 
+export interface WithOptions extends NodeOptions {
+  /** In place of the data directory, for tests: it outlives the node, as a disk does. */
+  readonly disk?: MemoryDisk | undefined
+}
+
 /** A node over the `ObjectStore` that the program provides. */
-export const layerWith = (options: NodeOptions = {}): Layer.Layer<Services, StartError, ObjectStore> =>
-  nodeOver({ options: { ...options, storage: elsewhere }, ports: false }, () => given, localDisk)
+export const layerWith = (options: WithOptions = {}): Layer.Layer<Services, StartError, ObjectStore> => {
+  const { disk, ...rest } = options
+  return nodeOver(
+    { options: { ...rest, storage: elsewhere }, ports: false },
+    () => given,
+    disk === undefined ? localDisk : () => LocalStoreMemory.layer({ disk })
+  )
+}
 
 /** That of the program. */
 const given = Layer.effect(ObjectStore, ObjectStore)

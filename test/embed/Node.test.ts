@@ -1,6 +1,6 @@
 /** A node inside a program: how it starts, how it ends, what it says, and to whom. */
 import { assert, describe, it } from "@effect/vitest"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, References, Scope, Stream } from "effect"
@@ -63,7 +63,6 @@ describe("a node in a program", () => {
 
   it.effect("that cannot go on says so, and every call fails from then on", () => {
     const { layer, state } = brokenLater()
-    const folder = mkdtempSync(join(tmpdir(), "netsy-embed-"))
     return Effect.gen(function* () {
       const client = yield* Client
       const node = yield* Node
@@ -86,8 +85,7 @@ describe("a node in a program", () => {
       state.broken = false
     }).pipe(
       Effect.scoped,
-      Effect.provide(Netsy.layerWith({ dataDir: folder, log: { to: "none" } }).pipe(Layer.provide(layer))),
-      Effect.ensuring(Effect.sync(() => rmSync(folder, { recursive: true })))
+      Effect.provide(Netsy.layerWith({ disk: new Netsy.MemoryDisk(), log: { to: "none" } }).pipe(Layer.provide(layer)))
     )
   })
 

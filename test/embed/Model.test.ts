@@ -137,7 +137,7 @@ describe("the client", () => {
         told.delete("end")
         assert.deepStrictEqual(told, new Map([...model.keys].map(([key, { value }]) => [key, value] as const)))
         assert.isAbove(seen.length, 50)
-      }).pipe(Random.withSeed(seed), Effect.provide(Netsy.layerMemory()))
+      }).pipe(Random.withSeed(seed), Effect.provide(Netsy.layerMemory({ log: { to: "none" } })))
     )
   }
 })

@@ -1,6 +1,6 @@
 /** Every example is run as a program of its own, in an empty directory, and says what the documentation says it says. */
 import { execFile } from "node:child_process"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -90,6 +90,11 @@ describe.concurrent("an example", () => {
 })
 
 describe("the examples", () => {
+  it("begin with the one that docs/embedding.md begins with", () => {
+    const [, shown] = /```ts\n(.*?)```/s.exec(readFileSync(join(examples, "../docs/embedding.md"), "utf8")) ?? []
+    const program = readFileSync(join(examples, "directory.ts"), "utf8")
+    assert.strictEqual(program.slice(program.indexOf("import")), shown)
+  })
   it("have all been run", () => {
     const programs = readdirSync(examples).filter((name) => name.endsWith(".ts"))
     assert.deepStrictEqual([...run].sort(), programs.sort())

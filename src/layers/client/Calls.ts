@@ -53,11 +53,6 @@ export class Calls {
     return new Calls(this.#options, token, this.#life)
   }
 
-  /** Calls and streams that are under way. */
-  get size(): number {
-    return this.#life.open.size
-  }
-
   /** The node has ended, or its layer is closed. */
   end(): void {
     this.#life.ended = true

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { AuthEnableRequest, AuthUserAddRequest, AuthUserGrantRoleRequest } from "../../src/core/wire/codec/auth.ts"
-import { Client, ClientApi, Entry, Netsy, Txn } from "../../src/index.ts"
+import { Client, ClientApi, Entry, Netsy, Txn, WatchHub } from "../../src/index.ts"
 
 const memory = () => Effect.provide(Netsy.layerMemory({ log: { to: "none" } }))
 
@@ -174,6 +174,8 @@ describe("a call", () => {
           yield* Fiber.interrupt(waiting)
           assert.ok(Exit.isFailure(yield* Fiber.await(waiting)))
           while ((yield* client.count({ prefix: "l/" })) > 1) yield* Effect.sleep("1 millis")
+          // Whoever waits in line watches the one before.
+          assert.strictEqual(yield* WatchHub.use((hub) => Effect.sync(() => hub.stats().watches)), 0)
           const late = yield* Effect.exit(Effect.timeout(Effect.scoped(client.lock("l")), "20 millis"))
           assert.ok(Exit.isFailure(late))
           while ((yield* client.count({ prefix: "l/" })) > 1) yield* Effect.sleep("1 millis")

@@ -40,7 +40,7 @@ export interface ReignOptions {
 type Purpose =
   | { readonly kind: "renewal" }
   | { readonly kind: "change"; readonly rule: CommitRule }
-  | { readonly kind: "resignation" }
+  | { readonly kind: "resignation"; readonly allStored: boolean }
 
 const renewal: Purpose = { kind: "renewal" }
 
@@ -167,6 +167,7 @@ export const layer = (
                 ...own(),
                 ...(purpose.kind === "change" ? ruleOf(purpose.rule) : {}),
                 resigned: purpose.kind === "resignation",
+                allStored: purpose.kind === "resignation" && purpose.allStored,
                 // Whatever happens to this request, its counter is used up.
                 counter: ++counter
               }
@@ -224,22 +225,23 @@ export const layer = (
           Effect.andThen(Effect.never)
         )
 
-        const resign = Effect.gen(function* () {
-          if (state !== "reigning") return
-          state = "resigning"
-          holding.end()
-          yield* Deferred.succeed(resignAsked, undefined)
-          const known = yield* Deferred.await(rested).pipe(
-            Effect.andThen(write({ kind: "resignation" })),
-            Effect.as(true),
-            // Somebody else reigns: there is nothing left to resign.
-            Effect.catchTag("Deposed", () => Effect.succeed(true)),
-            Effect.timeoutOption(resignTimeoutMillis),
-            Effect.map(Option.isSome)
-          )
-          end("this process has resigned")
-          log.info("primary_resigned", { term, known })
-        })
+        const resign = (allStored: boolean) =>
+          Effect.gen(function* () {
+            if (state !== "reigning") return
+            state = "resigning"
+            holding.end()
+            yield* Deferred.succeed(resignAsked, undefined)
+            const known = yield* Deferred.await(rested).pipe(
+              Effect.andThen(write({ kind: "resignation", allStored })),
+              Effect.as(true),
+              // Somebody else reigns: there is nothing left to resign.
+              Effect.catchTag("Deposed", () => Effect.succeed(true)),
+              Effect.timeoutOption(resignTimeoutMillis),
+              Effect.map(Option.isSome)
+            )
+            end("this process has resigned")
+            log.info("primary_resigned", { term, known, all_stored: allStored })
+          })
 
         return {
           body,
@@ -269,7 +271,8 @@ export const layer = (
             depose: (by) => {
               if (state !== "over") end(by)
             },
-            resign
+            resign: resign(false),
+            resignStored: resign(true)
           }
         }
       }

@@ -49,6 +49,8 @@ export interface Hold {
   readonly depose: (by: string) => void
   /** Writes `resigned` and acknowledges nothing from sending it on. Best effort, bounded in time. */
   readonly resign: Effect.Effect<void>
+  /** The same, and says that everything that was ever committed is in the bucket: nothing may be committed from here on. */
+  readonly resignStored: Effect.Effect<void>
 }
 
 export class Reign extends Context.Service<

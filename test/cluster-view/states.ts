@@ -23,6 +23,7 @@ export const arbiterOf = (over: Partial<Arbiter> = {}): Arbiter => ({
   timeoutMillis: undefined,
   counter: 1,
   resigned: false,
+  allStored: false,
   recovered: undefined,
   ...over
 })

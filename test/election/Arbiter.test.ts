@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   type Arbiter,
+  asModeStore,
   decodeArbiter,
   defaultStoreLeaseMillis,
   encodeArbiter,
@@ -19,6 +20,7 @@ const arbiter: Arbiter = {
   timeoutMillis: undefined,
   counter: 12,
   resigned: false,
+  allStored: false,
   recovered: undefined
 }
 
@@ -31,6 +33,7 @@ describe("the arbiter object", () => {
       required: 1,
       timeoutMillis: 180000,
       resigned: true,
+      allStored: true,
       recovered: { term: 5, index: 99 }
     }
     assert.deepStrictEqual(decodeArbiter(encodeArbiter(arbiter)), arbiter)
@@ -45,7 +48,8 @@ describe("the arbiter object", () => {
       [text.replace('"term":7', '"term":0'), "term"],
       [text.replace("store", "both"), "mode"],
       [text.replace("6000", "-1"), "lease_ms"],
-      [text.replace('"resigned":false', '"resigned":1'), "resigned"]
+      [text.replace('"resigned":false', '"resigned":1'), "resigned"],
+      [text.replace('"resigned":false', '"resigned":true,"all_stored":1'), "all_stored"]
     ] as const) {
       const problem = decodeArbiter(new TextEncoder().encode(damage))
       assert.ok(typeof problem === "string" && problem.includes(words), `${damage} → ${JSON.stringify(problem)}`)
@@ -59,9 +63,22 @@ describe("the arbiter object", () => {
     assert.strictEqual(first.leaseMillis, 1000)
   })
 
+  it("is as after a change to mode store where a Primary in mode quorum has resigned with everything stored", () => {
+    const voters = [arbiter.primary, { nodeId: "b", incarnation: "2" }]
+    const quorum: Arbiter = { ...arbiter, mode: "quorum", voters, required: 1 }
+    assert.deepStrictEqual(asModeStore({ ...quorum, resigned: true, allStored: true }), {
+      ...arbiter,
+      resigned: true,
+      allStored: true
+    })
+    assert.isUndefined(asModeStore({ ...quorum, resigned: true }))
+    assert.isUndefined(asModeStore({ ...quorum, allStored: true }))
+    assert.isUndefined(asModeStore({ ...arbiter, resigned: true, allStored: true }), "it is in mode store already")
+  })
+
   it("changes only term, primary, counter and resigned for the next term", () => {
     const next = nextTerm(
-      { ...arbiter, resigned: true },
+      { ...arbiter, resigned: true, allStored: true },
       { nodeId: "b", incarnation: "2" },
       { highestTerm: 0, leaseMillis: 1 }
     )

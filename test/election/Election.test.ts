@@ -32,6 +32,7 @@ const arbiterOf = (change: Partial<Arbiter> = {}): Arbiter => ({
   timeoutMillis: 10_000,
   counter: 4,
   resigned: false,
+  allStored: false,
   recovered: undefined,
   ...change
 })

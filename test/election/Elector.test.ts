@@ -325,6 +325,51 @@ describe("a recovery with possible loss", () => {
   )
 
   it(
+    "is not needed where the last Primary has resigned with everything stored: whoever comes goes on from the bucket",
+    scene(async (w) => {
+      await lost(w)
+      w.write({ resigned: true, allStored: true })
+      const begun = w.time.now
+      const fresh = (node: { last: { index: number; term: number }; commitIndex: number }): void => {
+        node.last = { index: 0, term: 0 }
+        node.commitIndex = 0
+      }
+      w.start("x", undefined, fresh)
+      w.start("y", undefined, fresh)
+      await w.until("one of them reigns", () => w.primary !== undefined, 60_000)
+      assert.isBelow(w.time.now - begun, 9_000)
+      assert.deepInclude(w.arbiter, {
+        term: 2,
+        mode: "store",
+        voters: [],
+        required: 0,
+        resigned: false,
+        allStored: false,
+        recovered: undefined
+      })
+      assert.deepStrictEqual(
+        w.nodes.flatMap((n) => n.events("recovered_with_possible_loss")),
+        []
+      )
+    }, short)
+  )
+
+  it(
+    "is not needed, nor the bucket alone, while enough voters answer a resignation with everything stored",
+    scene(async (w) => {
+      const [a, b, c] = await w.three()
+      w.quorumOf([a, b, c])
+      await w.pass(2_000)
+      a.kill()
+      w.write({ resigned: true, allStored: true })
+      await w.until("another one reigns", () => w.primary !== undefined, 60_000)
+      assert.deepInclude(w.arbiter, { term: 2, mode: "quorum", required: 1, resigned: false, allStored: false })
+      assert.strictEqual(w.arbiter!.voters.length, 3)
+      assert.isTrue([b, c].includes(w.primary!))
+    }, short)
+  )
+
+  it(
     "waits for a voter that may come back, for ever",
     scene(async (w) => {
       await lost(w)

@@ -133,6 +133,7 @@ describe("the Elector acts", () => {
     timeoutMillis: undefined,
     counter: 1,
     resigned: false,
+    allStored: false,
     recovered: undefined
   }
   const reigning: Reigning = { arbiter, namedAtMillis: 0, patienceMillis: 5_000, heartbeatMillis: 1_000 }

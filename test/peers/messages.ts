@@ -41,6 +41,7 @@ const arbiter = (random: Random): Arbiter => ({
   timeoutMillis: pick(random, [undefined, random.int(1_000_000)]),
   counter: number(random),
   resigned: random.chance(50),
+  allStored: random.chance(50),
   recovered: pick(random, [undefined, position(random)])
 })
 

@@ -13,6 +13,7 @@ const store: Arbiter = {
   timeoutMillis: 180_000,
   counter: 1,
   resigned: false,
+  allStored: false,
   recovered: undefined
 }
 const quorum: Arbiter = { ...store, mode: "quorum", voters: [name("a"), name("b")], required: 1 }

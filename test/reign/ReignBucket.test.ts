@@ -395,6 +395,17 @@ describe("a resignation", () => {
     })
   )
 
+  it.effect("says that everything is stored only when it was told so", () =>
+    Effect.gen(function* () {
+      for (const allStored of [true, false]) {
+        const world = new World()
+        const { hold } = yield* begun(world)
+        yield* allStored ? hold.resignStored : hold.resign
+        assert.deepInclude(world.arbiter, { resigned: true, allStored })
+      }
+    })
+  )
+
   it.effect("does not wait for a renewal or a change that hangs, and wins over it when that lands after all", () =>
     Effect.gen(function* () {
       for (const change of [true, false]) {

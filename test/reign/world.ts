@@ -33,6 +33,7 @@ export const storeMode: Arbiter = {
   timeoutMillis,
   counter: 40,
   resigned: false,
+  allStored: false,
   recovered: undefined
 }
 export const quorumRule: CommitRule = { mode: "quorum", voters: [self, other], required: 1 }

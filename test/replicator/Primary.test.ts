@@ -485,8 +485,22 @@ describe("the end of a reign", () => {
       yield* until(world, () => fiber.pollUnsafe() !== undefined, 20_000)
       assert.deepStrictEqual(write.said, done)
       assert.include(chunks(world), chunkKey(write.index))
-      assert.isTrue(world.arbiter!.resigned)
+      assert.deepInclude(world.arbiter, { mode: "quorum", resigned: true, allStored: true })
       assert.deepStrictEqual(world.violations, [])
+    })
+  )
+
+  it.effect("when it stops and the chunks cannot be stored: it resigns and does not say that they are", () =>
+    Effect.gen(function* () {
+      const { node, world } = yield* inQuorum()
+      world.decide = (call) =>
+        call.operation === "put" && call.key.startsWith("chunks/") ? { kind: "fail" } : undefined
+      const write = world.written(node)
+      yield* until(world, () => write.said.length > 0, 5_000)
+      assert.deepStrictEqual(write.said, done)
+      const fiber = yield* Effect.forkChild(node.stop, { startImmediately: true })
+      yield* until(world, () => fiber.pollUnsafe() !== undefined, 20_000)
+      assert.deepInclude(world.arbiter, { mode: "quorum", resigned: true, allStored: false })
     })
   )
 

@@ -16,6 +16,7 @@ const arbiter = (mode: Arbiter["mode"]): Arbiter => ({
   timeoutMillis: 0,
   counter: 1,
   resigned: false,
+  allStored: false,
   recovered: undefined
 })
 

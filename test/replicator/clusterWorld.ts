@@ -219,6 +219,7 @@ export class World {
       term: (before?.term ?? 0) + 1,
       counter: (before?.counter ?? 0) + 1,
       resigned: false,
+      allStored: false,
       ...arbiter
     }
     this.bucket.put(arbiterKey, encodeArbiter(next), undefined, 0)

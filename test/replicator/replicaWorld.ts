@@ -105,6 +105,7 @@ export class World {
     timeoutMillis: undefined,
     counter: 1,
     resigned: false,
+    allStored: false,
     recovered: undefined
   }
   readonly listeners = new Set<(state: ClusterState) => void>()

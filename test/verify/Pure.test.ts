@@ -170,6 +170,7 @@ describe("the small objects of a bucket", () => {
     timeoutMillis: undefined,
     counter: 9,
     resigned: false,
+    allStored: false,
     recovered: undefined
   }
   const registration = (nodeId: string) => ({

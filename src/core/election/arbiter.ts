@@ -30,6 +30,8 @@ export interface Arbiter {
   /** Never repeats within a term. */
   readonly counter: number
   readonly resigned: boolean
+  /** With `resigned`: everything that was ever committed is in the bucket, so that nobody needs the voters any more. */
+  readonly allStored: boolean
   /** Set by a recovery with possible loss (design 6.4). */
   readonly recovered: { readonly term: number; readonly index: number } | undefined
 }
@@ -47,6 +49,7 @@ export const encodeArbiter = (arbiter: Arbiter): Uint8Array =>
       ...(arbiter.timeoutMillis === undefined ? {} : { timeout_ms: arbiter.timeoutMillis }),
       counter: arbiter.counter,
       resigned: arbiter.resigned,
+      ...(arbiter.allStored ? { all_stored: true } : {}),
       ...(arbiter.recovered === undefined ? {} : { recovered: arbiter.recovered })
     })
   )
@@ -73,6 +76,9 @@ export const decodeArbiter = (bytes: Uint8Array): Arbiter | string => {
   if (!isCount(o["required"])) return "`required` must be a whole number"
   if (o["timeout_ms"] !== undefined && !isCount(o["timeout_ms"])) return "`timeout_ms` must be milliseconds"
   if (typeof o["resigned"] !== "boolean") return "`resigned` must be true or false"
+  if (o["all_stored"] !== undefined && typeof o["all_stored"] !== "boolean") {
+    return "`all_stored` must be true or false"
+  }
   let recovered: Arbiter["recovered"]
   if (o["recovered"] !== undefined) {
     const r = o["recovered"] as Record<string, unknown> | null
@@ -89,6 +95,7 @@ export const decodeArbiter = (bytes: Uint8Array): Arbiter | string => {
     timeoutMillis: o["timeout_ms"],
     counter: o["counter"],
     resigned: o["resigned"],
+    allStored: o["all_stored"] === true,
     recovered
   }
 }
@@ -121,11 +128,28 @@ export const nextTerm = (
       timeoutMillis: first.timeoutMillis,
       counter: 1,
       resigned: false,
+      allStored: false,
       recovered: undefined
     }
   }
-  return { ...current, term: current.term + 1, primary: winner, counter: current.counter + 1, resigned: false }
+  return {
+    ...current,
+    term: current.term + 1,
+    primary: winner,
+    counter: current.counter + 1,
+    resigned: false,
+    allStored: false
+  }
 }
+
+/**
+ * A Primary in mode quorum that has resigned with everything stored leaves what a change to mode store before would have
+ * left: when too few voters answer, the election goes on from here. Undefined: there is no such shortcut.
+ */
+export const asModeStore = (current: Arbiter): Arbiter | undefined =>
+  current.mode === "quorum" && current.resigned && current.allStored
+    ? { ...current, mode: "store", voters: [], required: 0 }
+    : undefined
 
 /** Waiting for a holder's lease takes longer than the lease: both clocks run within 5 % of true time (design 6.3). */
 export const waitFactor = 1.11

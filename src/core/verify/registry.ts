@@ -31,8 +31,8 @@ const arbiterProblem = (arbiter: Arbiter): string | undefined => {
   return undefined
 }
 
-const showArbiter = ({ mode, primary, required, resigned, term, voters }: Arbiter): string =>
-  `term ${term}, ${primary.nodeId}${resigned ? " (resigned)" : ""}, mode ${mode}` +
+const showArbiter = ({ allStored, mode, primary, required, resigned, term, voters }: Arbiter): string =>
+  `term ${term}, ${primary.nodeId}${resigned ? (allStored ? " (resigned, everything stored)" : " (resigned)") : ""}, mode ${mode}` +
   (mode === "quorum" ? `, ${voters.length} voters, ${required} required` : "")
 
 const memberProblem = ({ members }: Members, registry: Registry): string | undefined => {

@@ -23,8 +23,8 @@ export const makeElection = (
   options: ElectionOptions
 ): Effect.Effect<number, RoundFailed> => {
   const ballot = makeBallot(parts, standing, options.metrics)
-  const byQuorum = makeQuorumElection(parts, standing, ballot)
   const byStore = makeStoreElection(parts, standing, ballot, options.leaseMillis)
+  const byQuorum = makeQuorumElection(parts, standing, ballot, byStore)
   return Effect.gen(function* () {
     const found = yield* readArbiter(parts)
     if (found !== undefined) standing.seenAt(found.etag)

@@ -1,6 +1,6 @@
 /** An election in mode quorum: voters are asked, then fenced, and the highest log wins (design 6.4). */
 import { Effect } from "effect"
-import { type Arbiter, type NodeName, sameNode, showNode } from "../../core/election/arbiter.ts"
+import { type Arbiter, asModeStore, type NodeName, sameNode, showNode } from "../../core/election/arbiter.ts"
 import { answersNeeded, electByQuorum, isAmong, planFence, type QuorumRound } from "../../core/election/election.ts"
 import { decodeRecoverOrder, recoverOrderKey } from "../../core/election/recoverOrder.ts"
 import { isGoneForGood } from "../../core/election/recovery.ts"
@@ -19,7 +19,8 @@ const refusedMillis = 500
 export const makeQuorumElection = (
   parts: ElectorParts,
   standing: Standing,
-  ballot: Ballot
+  ballot: Ballot,
+  byStore: (found: FoundArbiter, reason: Reason) => Effect.Effect<number, RoundFailed>
 ): ((found: FoundArbiter, reason: Reason) => Effect.Effect<number, RoundFailed>) => {
   const { store, membership, settings, log, nowMillis, wait } = parts
 
@@ -92,6 +93,8 @@ export const makeQuorumElection = (
       let round: QuorumRound = { arbiter, seenAtMillis, nowMillis: nowMillis(), gone: [] }
       let plan = planFence(round, reachable, avoided)
       if (plan.kind === "wait") {
+        const stored = asModeStore(arbiter)
+        if (stored !== undefined) return yield* byStore({ ...found, arbiter: stored }, reason)
         const gone = yield* findGone(arbiter, seenAtMillis)
         round = { ...round, gone, ordered: gone.length > 0 && (yield* isOrdered(arbiter)), nowMillis: nowMillis() }
         plan = planFence(round, reachable, avoided)

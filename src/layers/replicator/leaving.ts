@@ -91,6 +91,7 @@ export const makeLeaving = (parts: LeavingParts): Leaving => {
 
   const drain = (term: Term) =>
     Effect.gen(function* () {
+      const wasActive = term.accepting
       term.accepting = false
       status.setPrimary("draining")
       const startedAt = nowMillis()
@@ -102,7 +103,9 @@ export const makeLeaving = (parts: LeavingParts): Leaving => {
         result: clean && stored ? "success" : "error",
         duration_ms: nowMillis() - startedAt
       })
-      yield* term.hold.resign
+      // Stopped, it commits nothing any more; a term that was not Active may not know yet what its log lacks.
+      const allStored = wasActive && clean && stored && term.pipeline.storedIndex >= term.pipeline.headIndex
+      yield* allStored ? term.hold.resignStored : term.hold.resign
       yield* tellElector(term.number, "")
     })
 

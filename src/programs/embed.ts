@@ -97,6 +97,7 @@ const nodeOver = <E1, R1, E2>(
 export const layer = (options: NetsyOptions): Layer.Layer<Services, StartError> =>
   nodeOver({ options, ports: false }, (settings) => objectStore(settings, options), localDisk)
 
+/** Options of a node over the program's own `ObjectStore`. */
 export interface WithOptions extends NodeOptions {
   /** In place of the data directory, for tests: it outlives the node, as a disk does. */
   readonly disk?: MemoryDisk | undefined

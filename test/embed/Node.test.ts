@@ -130,9 +130,11 @@ describe("a node in a program", () => {
     })
     const run = (level: "Info" | "Error") =>
       Client.use((client) => client.put("a", "1")).pipe(
-        Effect.provide(Netsy.layerMemory({ nodeId: "logged", log: { to: "effect" } })),
-        Effect.provide(Logger.layer([logger])),
-        Effect.provideService(References.MinimumLogLevel, level)
+        Effect.provide(
+          Netsy.layerMemory({ nodeId: "logged", log: { to: "effect" } }).pipe(
+            Layer.provide([Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, level)])
+          )
+        )
       )
     return Effect.gen(function* () {
       yield* run("Info")

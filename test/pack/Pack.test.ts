@@ -23,11 +23,11 @@ let contents: Package
 beforeAll(async () => {
   tarball = await makeTarball(directory)
   await installByHand(project, tarball)
-  const { dependencies, optionalDependencies } = readManifest()
+  const { dependencies, optionalDependencies, peerDependencies } = readManifest()
   contents = {
     files: new Set(tarball.files),
     read: (path) => readFileSync(join(project, "node_modules/netsy", path), "utf8"),
-    dependencies: new Set([...Object.keys(dependencies), ...Object.keys(optionalDependencies)])
+    dependencies: new Set([dependencies, optionalDependencies, peerDependencies].flatMap((some) => Object.keys(some)))
   }
 }, 120_000)
 

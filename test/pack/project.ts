@@ -9,6 +9,8 @@ export const ownPackages = ["@types/node", "effect", "typescript"] as const
 export interface Manifest {
   readonly bin: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
+  /** The program's own copy is used: two of `effect` would not know each other's services. */
+  readonly peerDependencies: Readonly<Record<string, string>>
   readonly optionalDependencies: Readonly<Record<string, string>>
 }
 
@@ -68,8 +70,9 @@ const link = (project: string, name: string): void => {
  */
 export const installByHand = async (project: string, tarball: Tarball): Promise<void> => {
   makeEmptyProject(project)
-  const { bin, dependencies } = readManifest()
-  for (const name of new Set([...Object.keys(dependencies), ...ownPackages])) link(project, name)
+  const { bin, dependencies, peerDependencies } = readManifest()
+  const named = [dependencies, peerDependencies].flatMap((some) => Object.keys(some))
+  for (const name of new Set([...named, ...ownPackages])) link(project, name)
   const target = join(project, "node_modules/netsy")
   mkdirSync(target)
   await run("tar", ["-xzf", tarball.path, "--strip-components=1", "-C", target], { cwd: project })

@@ -62,12 +62,39 @@ export const resolveImport = (from: string, specifier: string): string => {
 /** What core may use besides types: modules that only compute. */
 const pureModules = new Set(["node:buffer", "node:zlib", "node:util", "node:path", "jsonc-parser", "yaml"])
 
+/** Folders beside src, and which of the project's folders their imports may reach. Tests may reach everything. */
+const besideSource = new Map([
+  ["scripts", ["src", "scripts"]],
+  ["examples", ["examples"]]
+])
+
+/** An example shows what a program of one's own looks like: the package, Effect, and Node. */
+const exampleModule = /^(?:netsy|effect(?:\/.*)?|@effect\/vitest|node:.*)$/
+
+/** Imports of files outside src: an example imports the package and no file of src, a script no test. */
+const besideComplaints = (file: SourceFile): ReadonlyArray<string> => {
+  const own = file.path.split("/")[0] ?? ""
+  const reach = besideSource.get(own)
+  if (reach === undefined || !file.path.endsWith(".ts")) return []
+  return importsOf(file.text).flatMap(({ specifier }) => {
+    if (!specifier.startsWith(".")) {
+      return own !== "examples" || exampleModule.test(specifier)
+        ? []
+        : [`${file.path}: an example imports ${specifier}; it may use netsy, effect and Node's modules`]
+    }
+    const target = resolveImport(file.path, specifier)
+    return reach.includes(target.split("/")[0] ?? "")
+      ? []
+      : [`${file.path}: imports ${target}; files in ${own}/ may import ${reach.join("/ and ")}/ alone`]
+  })
+}
+
 /**
  * programs → layers → services → core; no layer imports a layer; core stays pure. Core may name the types of a service
- * (the settings it reads, say): they are gone at run time.
+ * (the settings it reads, say): they are gone at run time. Nothing in src imports the package's own face, src/index.ts.
  */
 export const importComplaints = (file: SourceFile): ReadonlyArray<string> => {
-  if (!file.path.startsWith("src/")) return []
+  if (!file.path.startsWith("src/")) return besideComplaints(file)
   const complaints: Array<string> = []
   for (const { specifier, typeOnly } of importsOf(file.text)) {
     if (!specifier.startsWith(".")) {
@@ -76,12 +103,16 @@ export const importComplaints = (file: SourceFile): ReadonlyArray<string> => {
           `${file.path}: core imports ${specifier}; only types and modules that compute are allowed there`
         )
       }
+      if (specifier === "netsy") complaints.push(`${file.path}: imports netsy, which is this package`)
       continue
     }
     const target = resolveImport(file.path, specifier)
     if (!target.startsWith("src/")) {
       complaints.push(`${file.path}: src imports ${target}, which is outside src`)
       continue
+    }
+    if (target === "src/index.ts") {
+      complaints.push(`${file.path}: imports ${target}, which is for others; import the file that has it`)
     }
     const typesForCore = typeOnly && rankOf(file.path) === 0 && rankOf(target) === 1
     if (rankOf(target) > rankOf(file.path) && !typesForCore) {
@@ -93,6 +124,23 @@ export const importComplaints = (file: SourceFile): ReadonlyArray<string> => {
     }
   }
   return complaints
+}
+
+/** Where layers are given to layers: one place per program. */
+export const compositionRoots: Readonly<Record<string, string>> = {
+  "src/programs/node.ts": "the daemon, and the parts that the others share",
+  "src/programs/etcdNode.ts": "netsy etcd",
+  "src/programs/embed.ts": "a node inside another program",
+  "src/programs/bucket.ts": "the subcommands, which have the bucket alone",
+  "src/programs/verify.ts": "netsy verify, which also reads the bucket's history"
+}
+
+export const compositionComplaints = (file: SourceFile): ReadonlyArray<string> => {
+  if (!file.path.startsWith("src/") || file.path in compositionRoots) return []
+  const match = /\bLayer\.provide(?:Merge)?\b/.exec(withoutComments(file.text))
+  return match === null
+    ? []
+    : [`${file.path}: ${match[0]}; layers compose in ${Object.keys(compositionRoots).join(", ")}`]
 }
 
 /** A service's id is its path, and services live in src/services. */

@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { allowed } from "./allowed.ts"
 import {
+  compositionComplaints,
+  compositionRoots,
   importComplaints,
   importsOf,
   lineLimit,
@@ -40,6 +42,11 @@ describe("the project", () => {
   })
   it("imports go from programs to layers to services to core, and core is pure", () => {
     none(files.flatMap(importComplaints))
+  })
+  it("layers compose in one place per program", () => {
+    none(files.flatMap(compositionComplaints))
+    const composing = files.filter(({ path, text }) => path in compositionRoots && /\bLayer\.provide/.test(text))
+    assert.deepStrictEqual(composing.map(({ path }) => path).sort(), Object.keys(compositionRoots).sort())
   })
   it("every service's id is its path", () => {
     none(files.flatMap(serviceIdComplaints))
@@ -81,6 +88,32 @@ describe("a rule", () => {
       1
     )
     none(importComplaints(source("src/programs/a.ts", 'import { x } from "../layers/X.ts"\n')))
+  })
+  it("lets files directly in src import everything in src, and nobody in src import them or the package", () => {
+    none(importComplaints(source("src/index.ts", 'export * as a from "./programs/a.ts"\nimport "./core/b.ts"\n')))
+    assert.strictEqual(counts(importComplaints(source("src/index.ts", 'export * from "../test/x.ts"\n'))), 1)
+    assert.strictEqual(counts(importComplaints(source("src/programs/a.ts", 'import { x } from "../index.ts"\n'))), 1)
+    assert.strictEqual(counts(importComplaints(source("src/programs/a.ts", 'import { x } from "netsy"\n'))), 1)
+  })
+  it("refuses an example that reaches into the project, and a script that imports a test", () => {
+    const example = (text: string) => importComplaints(source("examples/testing/a.test.ts", text))
+    none(
+      example('import { Netsy } from "netsy"\nimport { Effect } from "effect"\nimport { it } from "@effect/vitest"\n')
+    )
+    none(example('import { x } from "../b.ts"\nimport { join } from "node:path"\n'))
+    assert.strictEqual(counts(example('import { x } from "../../src/index.ts"\n')), 1)
+    assert.strictEqual(counts(example('import type { x } from "../../test/x.ts"\n')), 1)
+    assert.strictEqual(counts(example('import { x } from "netsy/programs"\nimport pg from "pg"\n')), 2)
+    const script = (text: string) => importComplaints(source("scripts/a/b.ts", text))
+    none(script('import { x } from "./c.ts"\nimport { y } from "../../src/core/y.ts"\nimport "esbuild"\n'))
+    assert.strictEqual(counts(script('import { x } from "../../test/x.ts"\n')), 1)
+    assert.strictEqual(counts(script('import { x } from "../../examples/x.ts"\n')), 1)
+  })
+  it("refuses layers that compose outside of a program", () => {
+    const text = "export const layer = x.pipe(Layer.provideMerge(y))\n"
+    assert.strictEqual(counts(compositionComplaints(source("src/layers/A.ts", text))), 1)
+    assert.strictEqual(counts(compositionComplaints(source("src/programs/verify/a.ts", text))), 1)
+    none(compositionComplaints(source("src/programs/node.ts", text)))
   })
   it("refuses a layer that imports a layer, and allows its own folder and shared parts", () => {
     assert.strictEqual(counts(importComplaints(source("src/layers/A.ts", 'import { x } from "./B.ts"\n'))), 1)

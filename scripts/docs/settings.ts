@@ -4,13 +4,8 @@ import { nodeFlagTable, type NodeFlagSpec } from "../../src/core/config/flags.ts
 import { type FlagSpec, flagTable } from "../../src/core/config/etcd/flagTable.ts"
 import { flagsOfKeys } from "../../src/core/config/etcd/netsyKeys.ts"
 import { type NodeVariableSpec, nodeVariableTable } from "../../src/core/config/nodeVariables.ts"
-import {
-  type DurationSetting,
-  type FileKey,
-  groupTable,
-  type Setting,
-  settingTable
-} from "../../src/core/config/settingTable.ts"
+import type { DurationSetting, Setting } from "../../src/core/config/settingKinds.ts"
+import { type FileKey, groupTable, settingTable } from "../../src/core/config/settingTable.ts"
 import { code, table } from "./markdown.ts"
 
 const settings: ReadonlyArray<Setting & { readonly key: FileKey }> = settingTable

@@ -16,8 +16,8 @@ import {
   type MetricOptions,
   Metrics
 } from "../services/Metrics.ts"
-import { Cells } from "./internal/metricCells.ts"
-import { eventLoopMonitor, register } from "./internal/processMetrics.ts"
+import { Cells } from "./metrics/metricCells.ts"
+import { eventLoopMonitor, register } from "./metrics/processMetrics.ts"
 
 interface Sample {
   readonly metricName: string

@@ -5,7 +5,7 @@
 import { Clock, Effect, Layer } from "effect"
 import { fnv1a64 } from "../core/election/registry.ts"
 import { mayBecome } from "../core/election/stateTransitions.ts"
-import { secondsLeft } from "../core/health.ts"
+import { secondsLeft } from "../core/health/answers.ts"
 import { catalog } from "../core/metrics/catalog.ts"
 import { version } from "../core/version.ts"
 import { Log } from "../services/Log.ts"

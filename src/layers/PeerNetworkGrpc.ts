@@ -17,9 +17,9 @@ import {
   type PeerStreamMethod
 } from "../services/PeerNetwork.ts"
 import { type ListenAddress, Settings } from "../services/Settings.ts"
-import { type HttpHandler, makeHttp1, notFound } from "./clientapi/http1.ts"
-import { listen } from "./clientapi/listener.ts"
-import { formatAddress } from "./clientapi/port.ts"
+import { type HttpHandler, makeHttp1, notFound } from "./listening/http1.ts"
+import { listen } from "./listening/listener.ts"
+import { formatAddress } from "./listening/port.ts"
 import { messageBytesMax } from "./peers/bounds.ts"
 import { Callee } from "./peers/Callee.ts"
 import { Connection } from "./peers/Connection.ts"

@@ -4,17 +4,17 @@
  */
 import { Effect, Layer } from "effect"
 import { assert } from "../core/assert.ts"
-import { healthBody } from "../core/etcdHealth.ts"
+import { healthBody } from "../core/health/etcdChecks.ts"
 import type { ListenFailed } from "../services/ClientListener.ts"
 import { Identity } from "../services/Identity.ts"
 import { Log } from "../services/Log.ts"
 import { Metrics } from "../services/Metrics.ts"
 import { ProbePorts } from "../services/ProbePorts.ts"
 import { type ListenUrl, Settings } from "../services/Settings.ts"
-import { type HttpHandler, makeHttp1 } from "./clientapi/http1.ts"
-import { makeHttp2 } from "./clientapi/http2.ts"
-import { listen } from "./clientapi/listener.ts"
-import { formatAddress } from "./clientapi/port.ts"
+import { type HttpHandler, makeHttp1 } from "./listening/http1.ts"
+import { makeHttp2 } from "./listening/http2.ts"
+import { listen } from "./listening/listener.ts"
+import { formatAddress } from "./listening/port.ts"
 
 const connectionsMax = 256
 const firstBytesMillis = 10_000

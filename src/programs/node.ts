@@ -14,18 +14,18 @@ import * as AuthTokensSimple from "../layers/AuthTokensSimple.ts"
 import * as AutoCompactorClock from "../layers/AutoCompactorClock.ts"
 import * as ChunkBufferBucket from "../layers/ChunkBufferBucket.ts"
 import * as ClientApiEtcd from "../layers/ClientApiEtcd.ts"
-import * as ClientApiGrpc from "../layers/ClientApiGrpc.ts"
+import * as ClientListenerGrpc from "../layers/ClientListenerGrpc.ts"
 import * as ClientLocal from "../layers/ClientLocal.ts"
 import * as ClusterStatusPeers from "../layers/ClusterStatusPeers.ts"
 import * as ClusterViewMemory from "../layers/ClusterViewMemory.ts"
 import * as CompactorLocal from "../layers/CompactorLocal.ts"
-import * as ElectionHttp from "../layers/ElectionHttp.ts"
+import * as ElectionListenerHttp from "../layers/ElectionListenerHttp.ts"
 import * as ElectionMemory from "../layers/ElectionMemory.ts"
 import * as ElectorBucket from "../layers/ElectorBucket.ts"
 import * as EtcdMetrics from "../layers/EtcdMetrics.ts"
 import * as EtcdExportBbolt from "../layers/EtcdExportBbolt.ts"
 import * as ForwardingPeers from "../layers/ForwardingPeers.ts"
-import * as HealthHttp from "../layers/HealthHttp.ts"
+import * as HealthServerHttp from "../layers/HealthServerHttp.ts"
 import * as HeartbeatCluster from "../layers/HeartbeatCluster.ts"
 import * as HistoryBucket from "../layers/HistoryBucket.ts"
 import * as HttpApiEtcd from "../layers/HttpApiEtcd.ts"
@@ -198,7 +198,7 @@ export const embedded = (
 
 /** The client port with everything behind it; opens when the node is Active. */
 export const clientPort = (settings: SettingsShape) =>
-  ClientApiGrpc.layer().pipe(
+  ClientListenerGrpc.layer().pipe(
     Layer.provideMerge(HttpApiEtcd.layer()),
     Layer.provideMerge(ClientApiEtcd.layer),
     Layer.provideMerge(node(settings))
@@ -209,7 +209,10 @@ export const ports = (settings: SettingsShape) =>
   loaded.pipe(
     Layer.provideMerge(clientPort(settings)),
     Layer.provideMerge(
-      Layer.mergeAll(ElectionHttp.layer.pipe(Layer.provide(LeadershipElector.layer)), ClusterStatusPeers.onHealthPort)
+      Layer.mergeAll(
+        ElectionListenerHttp.layer.pipe(Layer.provide(LeadershipElector.layer)),
+        ClusterStatusPeers.onHealthPort
+      )
     ),
     Layer.provideMerge(ClusterStatusPeers.layer),
     Layer.provideMerge(cluster(settings)),
@@ -217,7 +220,7 @@ export const ports = (settings: SettingsShape) =>
   )
 
 export const healthPort = (settings: SettingsShape) =>
-  HealthHttp.layer.pipe(Layer.provideMerge(settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer))
+  HealthServerHttp.layer.pipe(Layer.provideMerge(settings.tls === undefined ? IdentityPlain.layer : IdentityTls.layer))
 
 /**
  * The daemon: the node and its four ports. Certificates are checked before any port opens, health opens first, then the

@@ -1,6 +1,6 @@
 /** The HTTP listener for `/health`, `/livez`, `/readyz`, `/status` and `/metrics`: where it listens, once it does. */
 import { Context } from "effect"
-import type { HealthAnswer } from "../core/health.ts"
+import type { HealthAnswer } from "../core/health/answers.ts"
 import type { HostPort } from "./Settings.ts"
 
 export class HealthServer extends Context.Service<

@@ -3,14 +3,17 @@ import { connect as connectHttp2 } from "node:http2"
 import { connect as connectTcp, type Socket } from "node:net"
 import { Effect, Layer } from "effect"
 import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
-import * as ClientApiGrpc from "../../src/layers/ClientApiGrpc.ts"
+import * as ClientListenerGrpc from "../../src/layers/ClientListenerGrpc.ts"
 import * as HttpApiEtcd from "../../src/layers/HttpApiEtcd.ts"
 import { ClientListener } from "../../src/services/ClientListener.ts"
 import { plain } from "./certs.ts"
 import { ground } from "./fakes.ts"
 
-export const world = (options: Parameters<typeof ground>[0] = {}, grpc: ClientApiGrpc.ClientApiGrpcOptions = {}) =>
-  ClientApiGrpc.layer(grpc).pipe(
+export const world = (
+  options: Parameters<typeof ground>[0] = {},
+  grpc: ClientListenerGrpc.ClientListenerGrpcOptions = {}
+) =>
+  ClientListenerGrpc.layer(grpc).pipe(
     Layer.provideMerge(HttpApiEtcd.layer()),
     Layer.provideMerge(Layer.merge(ClientApiEtcd.layer, plain)),
     Layer.provideMerge(ground(options))

@@ -2,7 +2,7 @@
 import { endianness } from "node:os"
 import { Effect, type Scope } from "effect"
 import koffi from "koffi"
-import { unixAddress } from "../../src/core/notifySocket.ts"
+import { unixAddress } from "../../src/core/unixAddress.ts"
 
 const libc = koffi.load(null)
 const socket = libc.func("int socket(int family, int type, int protocol)")

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { catalog } from "../../src/core/metrics/catalog.ts"
 import { secondsBuckets } from "../../src/core/metrics/entry.ts"
-import { labelSetsMax } from "../../src/layers/internal/metricCells.ts"
+import { labelSetsMax } from "../../src/layers/metrics/metricCells.ts"
 import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
 import { Metrics } from "../../src/services/Metrics.ts"
 

@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from "node:net"
 import { createSecureContext } from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import * as ElectionHttp from "../../src/layers/ElectionHttp.ts"
+import * as ElectionListenerHttp from "../../src/layers/ElectionListenerHttp.ts"
 import * as LeadershipClientHttp from "../../src/layers/LeadershipClientHttp.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
@@ -20,7 +20,7 @@ const leader = { leaderID: "a", leaderAddr: "a.example:8443" }
 const askMillis = 10_000
 
 const both = (identity: Layer.Layer<Identity>, current: () => Leader | undefined = () => leader) =>
-  Layer.fresh(Layer.merge(ElectionHttp.layer, LeadershipClientHttp.layer)).pipe(
+  Layer.fresh(Layer.merge(ElectionListenerHttp.layer, LeadershipClientHttp.layer)).pipe(
     Layer.provide(
       Layer.mergeAll(
         identity,

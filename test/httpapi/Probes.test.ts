@@ -1,12 +1,12 @@
 /** `/version`, health and metrics on the client port, CORS and the whitelist of hosts. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { alarmReason, checksAnswer } from "../../src/core/etcdHealth.ts"
+import { alarmReason, checksAnswer } from "../../src/core/health/etcdChecks.ts"
 import { etcdCatalog } from "../../src/core/metrics/etcdCatalog.ts"
 import { errors } from "../../src/core/wire/errors.ts"
 import * as HttpApiEtcd from "../../src/layers/HttpApiEtcd.ts"
 import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
-import * as ClientApiGrpc from "../../src/layers/ClientApiGrpc.ts"
+import * as ClientListenerGrpc from "../../src/layers/ClientListenerGrpc.ts"
 import { Alarms } from "../../src/services/Alarms.ts"
 import { Kv } from "../../src/services/Kv.ts"
 import { Metrics } from "../../src/services/Metrics.ts"
@@ -38,7 +38,7 @@ const troubled = (wrong: Wrong) => {
       })
     )
   )
-  return ClientApiGrpc.layer().pipe(
+  return ClientListenerGrpc.layer().pipe(
     Layer.provide(HttpApiEtcd.layer()),
     Layer.provide(Layer.merge(ClientApiEtcd.layer, plain)),
     Layer.provide(Layer.merge(alarms, kv)),

@@ -3,7 +3,7 @@ import { type IncomingHttpHeaders, type IncomingMessage, request as httpRequest 
 import { Effect, Layer } from "effect"
 import { etcdError } from "../../src/core/wire/errors.ts"
 import { methods } from "../../src/layers/clientapi/methods.ts"
-import * as ClientApiGrpc from "../../src/layers/ClientApiGrpc.ts"
+import * as ClientListenerGrpc from "../../src/layers/ClientListenerGrpc.ts"
 import * as HttpApiEtcd from "../../src/layers/HttpApiEtcd.ts"
 import { ClientApi } from "../../src/services/ClientApi.ts"
 import { plain } from "../clientapi/certs.ts"
@@ -17,7 +17,7 @@ export const worldOf = (
   options: Parameters<typeof ground>[0] = {},
   http: HttpApiEtcd.HttpApiOptions = {}
 ) =>
-  ClientApiGrpc.layer({ stopMillis: 2_000 }).pipe(
+  ClientListenerGrpc.layer({ stopMillis: 2_000 }).pipe(
     Layer.provideMerge(HttpApiEtcd.layer(http)),
     Layer.provideMerge(
       Layer.merge(

@@ -5,7 +5,7 @@ import { decodeStatus } from "../../src/core/status/document.ts"
 import { encodeNodeReport } from "../../src/core/wire/peer/codecs.ts"
 import { peerMethods } from "../../src/core/wire/peer/methods.ts"
 import * as ClusterStatusPeers from "../../src/layers/ClusterStatusPeers.ts"
-import * as HealthHttp from "../../src/layers/HealthHttp.ts"
+import * as HealthServerHttp from "../../src/layers/HealthServerHttp.ts"
 import * as NodeReportsLocal from "../../src/layers/NodeReportsLocal.ts"
 import { readStatus } from "../../src/programs/status.ts"
 import { ClusterStatus } from "../../src/services/ClusterStatus.ts"
@@ -79,7 +79,7 @@ describe("ClusterStatusPeers", () => {
   it.live("is what netsy status reads from the health port; before that the port says how the start goes", () => {
     const { layer } = scene()
     return Effect.gen(function* () {
-      const context = yield* Layer.build(Layer.provideMerge(HealthHttp.layer, layer))
+      const context = yield* Layer.build(Layer.provideMerge(HealthServerHttp.layer, layer))
       const { address } = Context.get(context, HealthServer)
       const command = { kind: "status", endpoints: [{ host: "127.0.0.1", port: 1 }, address], watch: false } as const
       const json = Effect.map(readStatus({ ...command, json: true }), (text) => decodeStatus(text))

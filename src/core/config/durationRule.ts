@@ -1,7 +1,7 @@
 /** What a setting that is a duration may be, in words for errors and as a check, and how one is read. */
 import { type DurationResult, durationOfNanos, millisOfNanos, parseDuration } from "./duration.ts"
 import type { Given } from "./given.ts"
-import type { DurationSetting } from "./settingTable.ts"
+import type { DurationSetting } from "./settingKinds.ts"
 
 export interface DurationRule {
   readonly allowed: string

@@ -7,7 +7,8 @@ import { type FileKey, fileKeys, variableOf } from "./fields.ts"
 import { type Given, showGiven } from "./given.ts"
 import { millisOfNanos } from "./duration.ts"
 import type { Problem } from "./problem.ts"
-import { type ChoiceOf, type DurationSetting, type IntegerSetting, type KeyOf, settingOf } from "./settingTable.ts"
+import type { DurationSetting, IntegerSetting } from "./settingKinds.ts"
+import { type ChoiceOf, type KeyOf, settingOf } from "./settingTable.ts"
 
 /** 2^53 − 1: beyond it integers are not exact. */
 const integerMax = Number.MAX_SAFE_INTEGER

@@ -5,63 +5,7 @@
  * A fallback that is left out: the key must be given. `alone` replaces it for one node without a file, and for `netsy etcd`.
  * `also` is a rule that other settings decide; the code that knows them checks it.
  */
-
-interface Described {
-  readonly key: string
-  readonly about: string
-  readonly also?: string
-}
-
-export interface TextSetting extends Described {
-  readonly type: "text"
-  readonly fallback?: string
-  readonly alone?: string
-}
-
-export interface ChoiceSetting extends Described {
-  readonly type: "choice"
-  readonly fallback: string
-  readonly allowed: ReadonlyArray<string>
-}
-
-export interface IntegerSetting extends Described {
-  readonly type: "integer"
-  readonly unit: string
-  readonly fallback: number
-  readonly alone?: number
-  readonly min?: number
-  readonly max?: number
-  /** Go's zero value means "not given" for the settings of Netsy 1.x that have a default. */
-  readonly zeroIsFallback?: true
-}
-
-/** Durations as in Go. */
-export interface DurationSetting extends Described {
-  readonly type: "duration"
-  readonly fallback?: string
-  readonly alone?: string
-  /** In place of a default that the node works out. */
-  readonly usually?: string
-  readonly bounds:
-    | { readonly above: string }
-    | { readonly min: string; readonly max?: string }
-    | { readonly wholeSecondsMin: string }
-    /** Any; 0 and what is negative means this. */
-    | { readonly zero: string }
-}
-
-export interface SwitchSetting extends Described {
-  readonly type: "switch"
-  readonly fallback: boolean
-}
-
-/** A duration or an integer, as another setting says. */
-export interface EitherSetting extends Described {
-  readonly type: "either"
-  readonly usually: string
-}
-
-export type Setting = TextSetting | ChoiceSetting | IntegerSetting | DurationSetting | SwitchSetting | EitherSetting
+import type { Setting } from "./settingKinds.ts"
 
 const storageProviders = ["s3", "gcs", "directory"] as const
 

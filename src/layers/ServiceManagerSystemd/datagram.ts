@@ -3,7 +3,7 @@
  * that sends it is not believed in units as etcd's are (`NotifyAccess=main`). Node has no such sockets; libc does.
  */
 import { endianness } from "node:os"
-import { unixAddress } from "../../core/notifySocket.ts"
+import { unixAddress } from "../../core/unixAddress.ts"
 
 const unix = 1
 const datagramCloseOnExec = 0x80002

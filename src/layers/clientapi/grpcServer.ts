@@ -18,7 +18,7 @@ import {
 import { Code, type EtcdError, errors } from "../../core/wire/errors.ts"
 import type { CallContext, Caller, MethodKind, StreamIn, StreamOut, UnaryReply } from "../../services/ClientApi.ts"
 import type { MethodMetrics } from "./grpcMetrics.ts"
-import type { HttpHandler } from "./http1.ts"
+import type { HttpHandler } from "../listening/http1.ts"
 import { deadlineMillisMax, isOrdinary, unaryCall, type UnaryCallOptions } from "./unaryCalls.ts"
 
 /** Bytes of unsent messages at which a stream's handler is told to wait, and below which it may go on. */

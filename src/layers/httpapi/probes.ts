@@ -10,7 +10,7 @@ import {
   healthBody,
   livezChecks,
   readyzChecks
-} from "../../core/etcdHealth.ts"
+} from "../../core/health/etcdChecks.ts"
 import { etcdCatalog } from "../../core/metrics/etcdCatalog.ts"
 import { etcdClusterVersion, etcdStorageVersion, etcdVersion } from "../../core/version.ts"
 import { errors } from "../../core/wire/errors.ts"

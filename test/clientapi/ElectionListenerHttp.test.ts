@@ -3,7 +3,7 @@ import { get as httpGet } from "node:http"
 import { request as httpsRequest } from "node:https"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import * as ElectionHttp from "../../src/layers/ElectionHttp.ts"
+import * as ElectionListenerHttp from "../../src/layers/ElectionListenerHttp.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import { ElectionListener } from "../../src/services/ElectionListener.ts"
@@ -22,7 +22,7 @@ interface Answer {
 }
 
 const election = (leader: () => Leader | undefined, identity: Layer.Layer<Identity>) =>
-  ElectionHttp.layer.pipe(
+  ElectionListenerHttp.layer.pipe(
     Layer.provide(Layer.merge(Layer.succeed(Leadership, Leadership.of({ current: leader })), ground(identity)))
   )
 
@@ -41,7 +41,7 @@ const ask = (path: string, method = "GET") =>
 
 const leader: Leader = { leaderID: "dev-node-1", leaderAddr: "127.0.0.1:8443" }
 
-describe("ElectionHttp", () => {
+describe("ElectionListenerHttp", () => {
   it.live("tells who leads, as of now, while this node does", () => {
     let current: Leader | undefined = leader
     return Effect.gen(function* () {

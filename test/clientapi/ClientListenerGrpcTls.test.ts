@@ -8,7 +8,7 @@ import { Etcd3 } from "etcd3"
 import { decodeRangeResponse, encodePutRequest, encodeRangeRequest } from "../../src/core/wire/codec/kv.ts"
 import { encodeWatchRequest } from "../../src/core/wire/codec/watch.ts"
 import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
-import * as ClientApiGrpc from "../../src/layers/ClientApiGrpc.ts"
+import * as ClientListenerGrpc from "../../src/layers/ClientListenerGrpc.ts"
 import * as HttpApiEtcd from "../../src/layers/HttpApiEtcd.ts"
 import type { MemoryLine } from "../../src/layers/LogMemory.ts"
 import { ClientApi } from "../../src/services/ClientApi.ts"
@@ -52,7 +52,7 @@ const withNode = <A, E>(
     const identity = secure(made)
     const lines: Array<MemoryLine> = []
     const names: Array<string | undefined> = []
-    const world = ClientApiGrpc.layer({ stopMillis: 500, firstBytesMillis: 2_000 }).pipe(
+    const world = ClientListenerGrpc.layer({ stopMillis: 500, firstBytesMillis: 2_000 }).pipe(
       Layer.provide(HttpApiEtcd.layer()),
       Layer.provide(Layer.merge(callers(names), identity.layer)),
       Layer.provide(ground({ ...options, lines }))
@@ -86,7 +86,7 @@ const tlsSocket = (port: number, made: Certs, options: ConnectionOptions) =>
     (socket) => Effect.sync(() => socket.destroy())
   )
 
-describe("ClientApiGrpc with TLS", () => {
+describe("ClientListenerGrpc with TLS", () => {
   it.live("a client certificate is let in, and its name reaches the handlers", () =>
     withNode(({ certs: made, names, port }) =>
       Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /** What `/health`, `/livez` and `/readyz` answer, from the node's states. Pure. */
-import type { HealthState, PrimaryState, Waiting } from "../services/NodeStatus.ts"
-import type { StatusJson } from "./status/document.ts"
+import type { HealthState, PrimaryState, Waiting } from "../../services/NodeStatus.ts"
+import type { StatusJson } from "../status/document.ts"
 
 export interface HealthView {
   readonly health: HealthState

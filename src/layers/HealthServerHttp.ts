@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net"
 import { Clock, Effect, Layer } from "effect"
 import { formatHostPort } from "../core/config/address.ts"
-import { type HealthAnswer, healthAnswer, livezAnswer, readyzAnswer, statusAnswer } from "../core/health.ts"
+import { type HealthAnswer, healthAnswer, livezAnswer, readyzAnswer, statusAnswer } from "../core/health/answers.ts"
 import { isoTime } from "../core/isoTime.ts"
 import { beginningJson } from "../core/status/document.ts"
 import { version } from "../core/version.ts"

@@ -11,7 +11,7 @@ import {
 import { encodeWatchRequest } from "../../src/core/wire/codec/watch.ts"
 import { Code, errors } from "../../src/core/wire/errors.ts"
 import * as ClientApiEtcd from "../../src/layers/ClientApiEtcd.ts"
-import * as ClientApiGrpc from "../../src/layers/ClientApiGrpc.ts"
+import * as ClientListenerGrpc from "../../src/layers/ClientListenerGrpc.ts"
 import * as HttpApiEtcd from "../../src/layers/HttpApiEtcd.ts"
 import type { MemoryLine } from "../../src/layers/LogMemory.ts"
 import { Kv } from "../../src/services/Kv.ts"
@@ -25,7 +25,7 @@ import { address, rawSession, tcp, world } from "./plainPort.ts"
 const range = "/etcdserverpb.KV/Range"
 const put = "/etcdserverpb.KV/Put"
 
-describe("ClientApiGrpc under bad input, at its limits and at its end", () => {
+describe("ClientListenerGrpc under bad input, at its limits and at its end", () => {
   it.live("malformed bodies, unknown methods and unknown services are refused; the connection lives on", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* address)
@@ -124,7 +124,7 @@ describe("ClientApiGrpc under bad input, at its limits and at its end", () => {
         })
       )
     )
-    const layer = ClientApiGrpc.layer().pipe(
+    const layer = ClientListenerGrpc.layer().pipe(
       Layer.provide(HttpApiEtcd.layer()),
       Layer.provideMerge(Layer.merge(ClientApiEtcd.layer, plain)),
       Layer.provide(broken),

@@ -19,7 +19,7 @@ import { address, rawSession, world } from "./plainPort.ts"
 const range = "/etcdserverpb.KV/Range"
 const put = "/etcdserverpb.KV/Put"
 
-describe("ClientApiGrpc", () => {
+describe("ClientListenerGrpc", () => {
   it.live("serves put and range over HTTP/2 without TLS", () =>
     Effect.gen(function* () {
       const client = yield* connect(yield* address)

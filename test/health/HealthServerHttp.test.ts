@@ -2,7 +2,7 @@
 import { connect, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Layer } from "effect"
-import * as HealthHttp from "../../src/layers/HealthHttp.ts"
+import * as HealthServerHttp from "../../src/layers/HealthServerHttp.ts"
 import * as LogMemory from "../../src/layers/LogMemory.ts"
 import * as MetricsPrometheus from "../../src/layers/MetricsPrometheus.ts"
 import * as NodeStatusMemory from "../../src/layers/NodeStatusMemory.ts"
@@ -13,7 +13,7 @@ import { embeddedSettings } from "../config/embedded.ts"
 
 /** Fresh: two listeners in one test are two listeners. */
 const layerAt = (bind: string) =>
-  Layer.fresh(HealthHttp.layer).pipe(
+  Layer.fresh(HealthServerHttp.layer).pipe(
     Layer.provideMerge(NodeStatusMemory.layer),
     Layer.provideMerge(MetricsPrometheus.layer),
     Layer.provideMerge(LogMemory.layer()),
@@ -45,7 +45,7 @@ const raw = (port: number, bytes: string | Uint8Array, waitMillis = 3_000) =>
       })
   )
 
-describe("HealthHttp", () => {
+describe("HealthServerHttp", () => {
   it.live("/health is 200 only when healthy, for any method, with Netsy's body", () =>
     Effect.gen(function* () {
       const status = yield* NodeStatus

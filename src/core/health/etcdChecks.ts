@@ -1,5 +1,5 @@
 /** etcd's `/health`, `/livez` and `/readyz`: which checks there are and how their results read (etcd-api.md 5.1). Pure. */
-import { AlarmType } from "./wire/messages.ts"
+import { AlarmType } from "../wire/messages.ts"
 
 export type CheckName = "data_corruption" | "serializable_read" | "linearizable_read" | "non_learner"
 

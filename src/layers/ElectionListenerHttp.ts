@@ -12,7 +12,7 @@ import { Identity } from "../services/Identity.ts"
 import { Leadership } from "../services/Leadership.ts"
 import { Log } from "../services/Log.ts"
 import { Settings } from "../services/Settings.ts"
-import { formatAddress, openPort } from "./clientapi/port.ts"
+import { formatAddress, openPort } from "./listening/port.ts"
 import { leadershipHttp } from "./internal/leadershipHttp.ts"
 
 const requestMillis = 10_000

@@ -14,15 +14,15 @@ import { Supervisor } from "../services/Supervisor.ts"
 import { makeClientRequests } from "./clientapi/clientRequests.ts"
 import { makeGrpcMetrics } from "./clientapi/grpcMetrics.ts"
 import { type GrpcOptions, makeGrpcServer } from "./clientapi/grpcServer.ts"
-import { makeHttp1, notFound } from "./clientapi/http1.ts"
-import { makeHttp2 } from "./clientapi/http2.ts"
-import { listen, type ListenerOptions } from "./clientapi/listener.ts"
-import { formatAddress } from "./clientapi/port.ts"
+import { makeHttp1, notFound } from "./listening/http1.ts"
+import { makeHttp2 } from "./listening/http2.ts"
+import { listen, type ListenerOptions } from "./listening/listener.ts"
+import { formatAddress } from "./listening/port.ts"
 
 /** What a gRPC message may have beyond the request limit, as in etcd. */
 const grpcOverheadBytes = 512 * 1024
 
-export interface ClientApiGrpcOptions {
+export interface ClientListenerGrpcOptions {
   /** Default 10,000. */
   readonly connectionsMax?: number
   /** Time for the TLS handshake or the first bytes of a connection. Default 10,000. */
@@ -56,7 +56,7 @@ const connectionOptions = ({ etcd }: SettingsShape): Pick<GrpcOptions, "keepAliv
 }
 
 export const layer = (
-  options: ClientApiGrpcOptions = {}
+  options: ClientListenerGrpcOptions = {}
 ): Layer.Layer<ClientListener, ListenFailed, ClientApi | HttpApi | Identity | Settings | Metrics | Supervisor | Log> =>
   Layer.effect(
     ClientListener,

@@ -101,8 +101,6 @@ export const standard: Output = {
 /** The subcommand; sets the exit code of the process. */
 export const inspect = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
   Effect.gen(function* () {
-    // `netsy inspect … | head`: the reader has seen enough.
-    process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
     const target = argv[argv.length - 1]
     if (target === undefined || target.startsWith("-")) {
       process.stderr.write(usage)

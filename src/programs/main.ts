@@ -23,11 +23,25 @@ const etcdCommand = async (argv: ReadonlyArray<string>): Promise<Command> => {
 
 const subcommands = ["inspect", "status", "recover", "verify"] as const
 
+/** What a shell says of a program that SIGPIPE ended; Node turns that signal into an error of the stream. */
+const brokenPipe = 141
+
+/** `netsy --help | head -1`: whoever reads has seen enough, which is no crash. `work` is done to its end all the same. */
+const forReaders = (work: "print" | "change"): void => {
+  const gone = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== "EPIPE") process.exit(1)
+    if (work === "print") process.exit(brokenPipe)
+  }
+  process.stdout.on("error", gone)
+  process.stderr.on("error", gone)
+}
+
 /** `startedAs`: a link to the program with the name etcd does what `netsy etcd` does. */
 export const main = async (startedAs: string, argv: ReadonlyArray<string>): Promise<void> => {
   const isEtcd = startedAs === "etcd"
   const subcommand = isEtcd ? undefined : subcommands.find((name) => name === argv[0])
   if (subcommand !== undefined) {
+    forReaders(subcommand === "recover" ? "change" : "print")
     const { runSubcommand } = await import("./run.ts")
     return runSubcommand(subcommand, argv.slice(1))
   }
@@ -37,6 +51,7 @@ export const main = async (startedAs: string, argv: ReadonlyArray<string>): Prom
       ? await etcdCommand(argv.slice(1))
       : decide({ ...ground, argv })
   if (command.action === "exit") {
+    forReaders("print")
     process.stdout.write(command.stdout)
     process.stderr.write(command.stderr)
     process.exitCode = command.code

@@ -77,8 +77,6 @@ const watch = (command: StatusCommand): Effect.Effect<never> =>
 /** The subcommand; sets the exit code of the process. */
 export const status = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
   Effect.gen(function* () {
-    // `netsy status | head`: the reader has seen enough.
-    process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1))
     const command = decideStatus(argv, process.env)
     if (command.kind === "exit") {
       process.stdout.write(command.stdout)
@@ -94,7 +92,9 @@ export const status = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
         },
         onFailure: (problems) => {
           for (const problem of problems) process.stderr.write(`netsy status: ${problem}\n`)
-          process.stderr.write("Is the node up? Its health port can be named with --endpoint HOST:PORT.\n")
+          process.stderr.write(
+            "Any node can be asked, at its health port: --endpoint HOST:PORT[,HOST:PORT] (8080 unless NETSY_BIND_HEALTH says otherwise).\n"
+          )
           process.exitCode = 1
         }
       })

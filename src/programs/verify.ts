@@ -97,6 +97,8 @@ const verified = ({ bucketOnly, endpoints, tls }: Options, progress: Progress) =
     const places =
       endpoints?.map((endpoint) => ({ name: endpoint, endpoint })) ??
       (yield* readRegistrations).map(({ clientAddress, nodeId }) => ({ name: nodeId, endpoint: clientAddress }))
+    // The gRPC client names an address like 10.0.0.1 to TLS, which Node would remark on between the findings.
+    process.noDeprecation = true
     const nodes = yield* Effect.forEach(places, ({ endpoint, name }) =>
       Effect.map(connect(endpoint, tls), (connection) => ({ name, connection }))
     )

@@ -454,6 +454,30 @@ describe("settings of a cluster node", () => {
   })
 })
 
+describe("what the command line asks for", () => {
+  const decided = (argv: ReadonlyArray<string>, env: Record<string, string> = {}) => {
+    const readFile = (): string => {
+      throw new Error("no file is read")
+    }
+    const command = decide({ argv, env, readFile, cwd: "/here", version: "0.0.0" })
+    return command.action === "exit" ? { code: command.code, lines: command.stderr.split("\n") } : undefined
+  }
+
+  it("is no command of this name, and perhaps another one", () => {
+    const { code, lines } = decided(["statsu"])!
+    assert.strictEqual(code, 1)
+    assert.strictEqual(lines[0], 'netsy: there is no command "statsu"; did you mean status?')
+    assert.strictEqual(decided(["./config.jsonc"])!.lines[0], 'netsy: there is no command "./config.jsonc"')
+    assert.include(decided(["./config.jsonc"])!.lines[1], "--config PATH")
+  })
+
+  it("is nothing that can be done, when the only variable that says where the data is has a slip", () => {
+    const { lines } = decided(["--insecure"], { NETSY_STORGE: "dir:./data" })!
+    assert.strictEqual(lines[0], "warning: unknown variable NETSY_STORGE is ignored; did you mean NETSY_STORAGE?")
+    assert.include(lines[2], "--config: missing")
+  })
+})
+
 describe("settings of the embedded node", () => {
   it("come from one word", () => {
     const found = settings({ argv: ["--storage", "dir:./data", "--insecure"] })

@@ -1,4 +1,5 @@
 /** What the command line asks for: run with these settings, or print something and exit. */
+import { nearest } from "./nearest.ts"
 import { helpText, parseFlags } from "./flags.ts"
 import { formatProblems } from "./problem.ts"
 import { type ResolveInput, resolveWithFlags } from "./resolve.ts"
@@ -10,7 +11,25 @@ export type Command =
 
 const exit = (code: number, stdout: string, stderr: string): Command => ({ action: "exit", code, stdout, stderr })
 
+const commands = ["etcd", "status", "recover", "verify", "inspect"]
+
+/** The first word, when it is no flag and none of the commands, which have been looked for before. */
+const unknownCommand = (word: string): Command => {
+  const meant = nearest(word, commands)
+  const hint = meant === undefined ? "" : `; did you mean ${meant}?`
+  return exit(
+    1,
+    "",
+    `netsy: there is no command ${JSON.stringify(word)}${hint}
+Commands: ${commands.join(", ")}; a node is started with flags: --config PATH, or --storage dir:PATH --insecure
+Help: netsy --help
+`
+  )
+}
+
 export const decide = (input: ResolveInput & { readonly version: string }): Command => {
+  const [first] = input.argv
+  if (first !== undefined && first !== "" && !first.startsWith("-")) return unknownCommand(first)
   const { flags, problems } = parseFlags(input.argv)
   if (flags.help) return exit(0, helpText, "")
   if (flags.version && problems.length === 0) return exit(0, `netsy ${input.version}\n`, "")

@@ -49,7 +49,7 @@ export const resolveWithFlags = (input: ResolveInput, flags: Flags, flagProblems
       value: undefined,
       allowed: "the path of a cluster file (or NETSY_CONFIG); or, for one node without a file, --storage dir:PATH"
     })
-    return { ok: false, problems, warnings: [] }
+    return { ok: false, problems, warnings: unknownVariables(env) }
   }
   const embedded = configPath === undefined
   const file = embedded ? emptyFile : readClusterFile(input, configPath)

@@ -108,11 +108,14 @@ describe("command lines of etcd, random and damaged", () => {
       const start = performance.now()
       const warmed = rounds(start + millis / 4, firstSeed)
       const before = heapBytes()
-      rounds(start + millis, warmed)
+      let next = rounds(start + millis, warmed)
       assert.isBelow(heapBytes() - before, growthBytesMax)
-      // Each way out was taken: the inputs are neither all nonsense nor all good.
-      for (const outcome of ["run", "exit 0", "exit 1", "exit 2"])
-        assert.isAbove(outcomes.get(outcome) ?? 0, 0, outcome)
+      // Each way out is taken: the inputs are neither all nonsense nor all good. A busy machine gets through fewer of them.
+      const waysOut = ["run", "exit 0", "exit 1", "exit 2"]
+      const isMissing = (outcome: string): boolean => !outcomes.has(outcome)
+      const latest = performance.now() + 20_000
+      while (waysOut.some(isMissing) && performance.now() < latest) next = rounds(performance.now() + 100, next)
+      assert.deepStrictEqual(waysOut.filter(isMissing), [])
     },
     millis + 30_000
   )

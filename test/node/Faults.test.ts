@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -8,11 +7,8 @@ import { arbiterKey, decodeArbiter } from "../../src/core/election/arbiter.ts"
 import type { Call } from "../../src/layers/ObjectStoreFaulty.ts"
 import { History } from "../../src/services/History.ts"
 import { everything, makeWorld, MemoryDisk, put, range, startNode, type World } from "./world.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-node-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 const arbiterOf = (world: World) => {
   const arbiter = decodeArbiter(world.bucket.get(arbiterKey)!.body)
   assert.ok(typeof arbiter !== "string")
@@ -161,7 +157,7 @@ describe("a start", () => {
 
   it.live("removes what a killed process left of its snapshots, and nothing else", () =>
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       writeFileSync(join(folder, "snapshot_12_1700000000000.netsy.tmp"), "half")
       writeFileSync(join(folder, "snapshot_12.netsy"), "whole")
       const node = yield* startNode(makeWorld({ NETSY_DATA_DIR: folder }))
@@ -174,10 +170,10 @@ describe("a start", () => {
 describe("a snapshot that is asked for while several batches are committed at once", () => {
   it.live("ends with the revision that belongs to its index", () =>
     Effect.gen(function* () {
-      const world = makeWorld({ NETSY_SNAPSHOT_THRESHOLD_RECORDS: "2", NETSY_DATA_DIR: yield* temporary })
+      const world = makeWorld({ NETSY_SNAPSHOT_THRESHOLD_RECORDS: "2", NETSY_DATA_DIR: yield* temporaryFolder })
       const node = yield* startNode(world)
       // The first chunk comes late, so that all are committed with it.
-      world.decide = (call) => (call.key === chunkKey(2) ? { kind: "delay", millis: 100 } : undefined)
+      world.decide = (call) => (call.key === chunkKey(2) ? { kind: "delay", millis: 1_000 } : undefined)
       yield* Effect.forEach([2, 3, 4], (i) => Effect.delay(node.use(put(`k${i}`, "v")), i * 10), {
         concurrency: "unbounded"
       })

@@ -1,7 +1,7 @@
 # The commands of this project. Every target sets up what it needs first: Node and packages (scripts/dev/setup.sh).
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup start stop restart status logs build docs release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-apiserver test-pack test-helm test-cluster test-release test-vm soak sim sim-many fuzz bench bench-join
+.PHONY: help setup start stop restart status logs example build docs release image clean reference fmt lint check test test-diff test-kill test-kube test-etcdctl test-clients test-docs test-stores test-apiserver test-pack test-helm test-cluster test-release test-vm soak sim sim-many fuzz bench bench-join
 
 # Runs its arguments under this clone's Node with the packages' commands in PATH.
 RUN := scripts/dev/run.sh
@@ -11,7 +11,7 @@ VITEST := $(RUN) vitest run
 # Nodes to start, 1 to 9; empty: as many as run now, or one.
 NETSY_COUNT ?=
 export NETSY_COUNT
-# make logs NAME=s3|netsy-1|netsy-2|…
+# make logs NAME=s3|netsy-1|netsy-2|…, make example NAME=directory|queue|…
 NAME ?=
 # Passed on by test, test-kill and bench: make test ARGS=test/core
 ARGS ?=
@@ -36,6 +36,9 @@ status: ## Processes, ports, health
 
 logs: ## Follow the logs (NAME=s3 or NAME=netsy-1 for one)
 	@$(DEV) logs $(NAME)
+
+example: ## Run one of examples/ on the sources as they are: make example NAME=directory
+	@$(RUN) node --disable-warning=ExperimentalWarning --import ./test/examples/source.ts examples/$(or $(NAME),directory).ts
 
 build: ## Check the types, and compile src/ to dist/, for the package; the nodes here run src/ itself
 	@$(RUN) tsc -p .

@@ -1,6 +1,6 @@
 /** What the command line asks for: run with these settings, or print something and exit. */
-import { nearest } from "./nearest.ts"
 import { helpText, parseFlags } from "./flags.ts"
+import { nearest } from "./nearest.ts"
 import { formatProblems } from "./problem.ts"
 import { type ResolveInput, resolveWithFlags } from "./resolve.ts"
 import type { SettingsShape } from "../../services/Settings.ts"

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { decodePutResponse, decodeRangeResponse } from "../../src/core/wire/codec/kv.ts"
@@ -12,11 +9,7 @@ import { closedLoops, percentile } from "../../src/programs/bench/load.ts"
 import { chosen, parseOptions } from "../../src/programs/bench/options.ts"
 import { markdown, type Report } from "../../src/programs/bench/report.ts"
 import { directory, firstAnswer, startNetsy } from "../../src/programs/bench/servers.ts"
-
-const temporaryFolder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-bench-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-)
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const node = Effect.gen(function* () {
   const server = yield* startNetsy({ folder: yield* temporaryFolder, storage: directory, profile: undefined })

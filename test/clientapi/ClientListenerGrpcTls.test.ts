@@ -13,9 +13,11 @@ import * as HttpApiEtcd from "../../src/layers/HttpApiEtcd.ts"
 import type { MemoryLine } from "../../src/layers/LogMemory.ts"
 import { ClientApi } from "../../src/services/ClientApi.ts"
 import { ClientListener } from "../../src/services/ClientListener.ts"
-import { type Certs, certs, type Pair, secure } from "./certs.ts"
+import { type Certs, certs, secure } from "./certs.ts"
 import { ground, hubProbe, key, putOf, rangeOf } from "./fakes.ts"
-import { connect, credentials, eventually } from "./grpcClient.ts"
+import { connect, credentials } from "./grpcClient.ts"
+import { eventually } from "../support/eventually.ts"
+import type { Pair } from "../support/authority.ts"
 
 const range = "/etcdserverpb.KV/Range"
 const get = encodeRangeRequest(rangeOf("a"))

@@ -1,19 +1,8 @@
-/** Certificates for the transport tests, made by the development script, and an `Identity` over them. */
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+/** Certificates for the transport tests, and an `Identity` over them. */
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls"
 import { Effect, Layer, type Scope } from "effect"
 import { Identity } from "../../src/services/Identity.ts"
-
-const script = fileURLToPath(new URL("../../scripts/dev/certs.sh", import.meta.url))
-
-export interface Pair {
-  readonly cert: Buffer
-  readonly key: Buffer
-}
+import { authority, type Pair } from "../support/authority.ts"
 
 export interface Certs {
   readonly ca: Buffer
@@ -26,32 +15,14 @@ export interface Certs {
   readonly renewServer: () => void
 }
 
-const make = (folder: string): void => {
-  execFileSync("sh", [script, "1"], { env: { ...process.env, NETSY_CERTS_DIR: folder }, stdio: "pipe" })
-}
-
-/** One CA with its certificates, in a folder that goes with the scope. */
-export const certs: Effect.Effect<Certs, never, Scope.Scope> = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-certs-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-  )
-  make(folder)
-  const pair = (name: string): Pair => ({
-    cert: readFileSync(join(folder, `${name}.crt`)),
-    key: readFileSync(join(folder, `${name}.key`))
-  })
-  return {
-    ca: readFileSync(join(folder, "ca.crt")),
-    client: pair("client"),
-    peer: pair("dev-node-1/peer"),
-    server: () => pair("dev-node-1/server"),
-    renewServer: () => {
-      rmSync(join(folder, "dev-node-1/server.crt"))
-      make(folder)
-    }
-  }
-})
+/** Those of one node. */
+export const certs: Effect.Effect<Certs, never, Scope.Scope> = Effect.map(authority(1), (from) => ({
+  ca: from.ca,
+  client: from.client,
+  peer: from.peer("node-1"),
+  server: () => from.server("node-1"),
+  renewServer: () => from.renew("node-1")
+}))
 
 export const plain: Layer.Layer<Identity> = Layer.succeed(
   Identity,

@@ -9,7 +9,8 @@ import {
 } from "@grpc/grpc-js"
 import { Effect, type Scope } from "effect"
 import type { HostPort } from "../../src/services/Settings.ts"
-import type { Certs, Pair } from "./certs.ts"
+import type { Pair } from "../support/authority.ts"
+import type { Certs } from "./certs.ts"
 
 const bytes = (value: Uint8Array): Buffer => Buffer.from(value)
 const same = (value: Buffer): Buffer => value
@@ -58,14 +59,4 @@ export const connect = (
           )
         })
     }
-  })
-
-/** Waits until `condition` holds, ten seconds at most. */
-export const eventually = (what: string, condition: () => boolean): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 1000; i++) {
-      if (condition()) return
-      yield* Effect.sleep(10)
-    }
-    return yield* Effect.die(new Error(`did not happen: ${what}`))
   })

@@ -1,7 +1,4 @@
 /** Compaction on a whole node: what is left on the disk, in memory and in the bucket, and what a restart finds. */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { decodeOp, type Op } from "../../src/core/log/op.ts"
@@ -25,11 +22,9 @@ import {
   startNode,
   type World
 } from "../node/world.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
-const folderWorld = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-compaction-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-).pipe(Effect.map((folder) => makeWorld({ NETSY_DATA_DIR: folder })))
+const folderWorld = temporaryFolder.pipe(Effect.map((folder) => makeWorld({ NETSY_DATA_DIR: folder })))
 
 const remove = (key: string) =>
   Kv.use((kv) =>

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { temporaryFolder } from "../objectstore/support.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const program = join(import.meta.dirname, "../../src/programs/dev-s3.ts")
 

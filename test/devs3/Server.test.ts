@@ -33,7 +33,8 @@ import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, STSClient } from "
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { type DevS3, startDevS3 } from "../../src/programs/dev-s3/server.ts"
-import { devS3, temporaryFolder } from "../objectstore/support.ts"
+import { devS3 } from "../objectstore/support.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const Bucket = "bucket"
 

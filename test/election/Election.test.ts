@@ -17,7 +17,7 @@ import { isGoneForGood } from "../../src/core/election/recovery.ts"
 import type { NodeReport } from "../../src/core/wire/peer/messages.ts"
 import { isHigher } from "../../src/core/log/record.ts"
 import { dice, name, short } from "../quorum/dice.ts"
-import { reportOf } from "./reports.ts"
+import { reportOf } from "../support/reports.ts"
 
 const runs = 3_000
 const nobody: Preferences = { elector: "", wanted: "", avoided: new Set() }

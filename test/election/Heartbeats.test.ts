@@ -4,7 +4,7 @@ import { type HeartbeatTiming, NodeMap } from "../../src/core/election/heartbeat
 import { patience, reasonToAct, type Reigning } from "../../src/core/election/reasons.ts"
 import type { NodeInfo, NodeReport } from "../../src/core/wire/peer/messages.ts"
 import { dice, name } from "../quorum/dice.ts"
-import { reportOf } from "./reports.ts"
+import { reportOf } from "../support/reports.ts"
 
 const timing: HeartbeatTiming = { degradedAfterMillis: 2_000, deregisteredAfterMillis: 10_000, tickMillis: 500 }
 const info = (short: string, memberId = 1n): NodeInfo => ({

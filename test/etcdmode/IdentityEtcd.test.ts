@@ -15,6 +15,7 @@ import { type CertificateInvalid, Identity, type Role } from "../../src/services
 import { Log } from "../../src/services/Log.ts"
 import { etcdSettings } from "../config/etcdSetup.ts"
 import { type Authority, authority, type Pair } from "../identity/openssl.ts"
+import { eventually } from "../support/eventually.ts"
 
 const urls = [
   "--listen-client-urls=https://127.0.0.1:2379",
@@ -105,14 +106,6 @@ const holding = (ca: Authority, pair?: Pair): ConnectionOptions => ({
   ca: readFileSync(ca.caCert),
   ...(pair === undefined ? {} : { cert: readFileSync(pair.cert), key: readFileSync(pair.key) })
 })
-
-const until = (condition: Effect.Effect<boolean>, what: string) =>
-  Effect.gen(function* () {
-    for (let waited = 0; !(yield* condition); waited += 20) {
-      assert.isBelow(waited, 5_000, `waited in vain for: ${what}`)
-      yield* Effect.sleep(20)
-    }
-  })
 
 describe("IdentityEtcd", () => {
   it.live("without a CA asks nobody for a certificate, and TLS 1.2 will do", () =>
@@ -208,15 +201,15 @@ describe("IdentityEtcd", () => {
       const port = yield* portOf([...flagsFor("", deployed), ...flagsFor("peer-", deployed)], "client")
       const before = yield* port.shown(ca)
       writeFileSync(deployed.cert, "half a certi")
-      yield* until(
-        Effect.sync(() => port.lines.some(({ event }) => event === "certificates_kept")),
-        "the complaint"
+      yield* eventually(
+        "the complaint",
+        Effect.sync(() => port.lines.some(({ event }) => event === "certificates_kept"))
       )
       assert.strictEqual(yield* port.shown(ca), before)
       deploy(second)
-      yield* until(
-        Effect.map(port.shown(ca), (shown) => shown !== before && shown.includes(":")),
-        "the new certificate"
+      yield* eventually(
+        "the new certificate",
+        Effect.map(port.shown(ca), (shown) => shown !== before && shown.includes(":"))
       )
     }).pipe(Effect.scoped)
   )

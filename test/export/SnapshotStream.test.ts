@@ -10,6 +10,7 @@ import { ClientApi } from "../../src/services/ClientApi.ts"
 import { type EtcdExport, ExportFailed } from "../../src/services/EtcdExport.ts"
 import { ground } from "../clientapi/fakes.ts"
 import { address, tcp, world as portWorld } from "../clientapi/plainPort.ts"
+import { eventually } from "../support/eventually.ts"
 
 const content = (count: number): Uint8Array => Uint8Array.from({ length: count }, (_, i) => (i * 31) % 251)
 
@@ -85,14 +86,6 @@ const openStream = Effect.gen(function* () {
 
 const settled = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 30)))
 
-const untilTrue = (condition: () => boolean, what: string) =>
-  Effect.gen(function* () {
-    for (let i = 0; !condition(); i++) {
-      assert.isBelow(i, 1000, what)
-      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
-    }
-  })
-
 const world = (exporter: EtcdExport["Service"]) =>
   Layer.fresh(ClientApiEtcd.layer.pipe(Layer.provideMerge(ground({ exporter }))))
 
@@ -103,7 +96,7 @@ describe("Snapshot", () => {
     return Effect.gen(function* () {
       const client = yield* openStream
       client.begin()
-      yield* untilTrue(() => client.ended() !== undefined, "the stream ends")
+      yield* eventually("the stream ends", () => client.ended() !== undefined)
       assert.strictEqual(client.ended(), "ok")
       assert.deepStrictEqual(
         client.messages.map(({ blob, header, remainingBytes, version }) => [
@@ -122,7 +115,7 @@ describe("Snapshot", () => {
       const parts = client.messages.map(({ blob }) => blob)
       assert.isTrue(Buffer.concat(parts.slice(0, -1)).equals(file))
       assert.isTrue(createHash("sha256").update(file).digest().equals(parts.at(-1)!))
-      yield* untilTrue(() => shared.closed === 1, "the file is gone")
+      yield* eventually("the file is gone", () => shared.closed === 1)
     }).pipe(Effect.provide(world(exporterOf(file, shared))))
   })
 
@@ -132,15 +125,15 @@ describe("Snapshot", () => {
       const client = yield* openStream
       client.takeOnly(2)
       client.begin()
-      yield* untilTrue(() => client.messages.length === 2, "two blobs")
+      yield* eventually("two blobs", () => client.messages.length === 2)
       yield* settled
       assert.strictEqual(shared.reads, 2)
       client.drain(3)
-      yield* untilTrue(() => client.messages.length === 5, "five blobs")
+      yield* eventually("five blobs", () => client.messages.length === 5)
       yield* settled
       assert.strictEqual(shared.reads, 5)
       client.drain(1000)
-      yield* untilTrue(() => client.ended() === "ok", "the end")
+      yield* eventually("the end", () => client.ended() === "ok")
       assert.strictEqual(client.messages.length, 11)
     }).pipe(Effect.provide(world(exporterOf(content(10 * 32_768), shared))))
   })
@@ -151,9 +144,9 @@ describe("Snapshot", () => {
       const client = yield* openStream
       client.takeOnly(1)
       client.begin()
-      yield* untilTrue(() => client.messages.length === 1, "a blob")
+      yield* eventually("a blob", () => client.messages.length === 1)
       client.stream.closed()
-      yield* untilTrue(() => shared.closed === 1, "the file is gone")
+      yield* eventually("the file is gone", () => shared.closed === 1)
       yield* settled
       assert.strictEqual(client.messages.length, 1)
       assert.strictEqual(client.ended(), undefined)
@@ -181,10 +174,10 @@ describe("Snapshot", () => {
         })
         .on("error", () => {})
       request.end(new Uint8Array(5))
-      yield* untilTrue(() => shared.opened === 1, "the file is made")
+      yield* eventually("the file is made", () => shared.opened === 1)
       // What a kernel says for a process that has ended.
       socket.end()
-      yield* untilTrue(() => shared.closed === 1, "the file is gone")
+      yield* eventually("the file is gone", () => shared.closed === 1)
       session.destroy()
     }).pipe(Effect.provide(portWorld({ exporter })))
   })
@@ -195,11 +188,11 @@ describe("Snapshot", () => {
       const client = yield* openStream
       client.takeOnly(1)
       client.begin()
-      yield* untilTrue(() => client.messages.length === 1, "a blob")
+      yield* eventually("a blob", () => client.messages.length === 1)
       yield* TestClock.adjust("119 seconds")
       assert.strictEqual(client.ended(), undefined)
       yield* TestClock.adjust("2 seconds")
-      yield* untilTrue(() => shared.closed === 1, "the file is gone")
+      yield* eventually("the file is gone", () => shared.closed === 1)
       assert.deepStrictEqual(client.ended(), errors.requestTimedOut)
     }).pipe(Effect.provide(world(exporterOf(content(100_000), shared))))
   })
@@ -210,7 +203,7 @@ describe("Snapshot", () => {
       const client = yield* openStream
       client.begin()
       client.begin()
-      yield* untilTrue(() => client.ended() === "ok", "the end")
+      yield* eventually("the end", () => client.ended() === "ok")
       assert.deepStrictEqual([shared.opened, client.messages.length], [1, 2])
     }).pipe(Effect.provide(world(exporterOf(content(4096), shared))))
   })
@@ -222,7 +215,7 @@ describe("Snapshot", () => {
     return Effect.gen(function* () {
       const client = yield* openStream
       client.begin()
-      yield* untilTrue(() => client.ended() !== undefined, "the end")
+      yield* eventually("the end", () => client.ended() !== undefined)
       assert.deepStrictEqual(client.ended(), etcdError(Code.Internal, "netsy: an export in data: input/output error"))
       assert.strictEqual(shared.closed, 1)
     }).pipe(Effect.provide(world(exporter)))

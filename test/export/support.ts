@@ -1,6 +1,5 @@
 /** A whole node with a data directory of its own, a model of its keys, and its exported file read back. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
@@ -20,15 +19,11 @@ import { del, put, txnRequest } from "../mvcc/requests.ts"
 import { asEffect, compact, makeWorld, startNode } from "../node/world.ts"
 import type { Model, Row } from "./model.ts"
 import type { Random } from "../wire/random.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 export interface Node {
   readonly use: <A, E>(effect: Effect.Effect<A, E, Kv | EtcdExport>) => Effect.Effect<A, E>
 }
-
-const temporaryFolder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-export-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
 
 /** A node over memory in a directory that goes with the scope. */
 export const nodeIn = Effect.gen(function* () {

@@ -19,12 +19,12 @@ import { routes } from "../../src/layers/httpapi/routes.ts"
 import type { ClientApi } from "../../src/services/ClientApi.ts"
 import { HttpApi } from "../../src/services/HttpApi.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
-import { eventually } from "../clientapi/grpcClient.ts"
 import { mutated, randomJson } from "../httpapi/randomJson.ts"
 import { address, worldOf } from "../httpapi/server.ts"
 import { startDaemon } from "../support/daemon.ts"
 import { messageType, randomMessage } from "../wire/reference.ts"
 import { type Random, random } from "../wire/random.ts"
+import { eventually } from "../support/eventually.ts"
 
 const millis = Number(process.env["NETSY_FUZZ_SECONDS"] ?? 2) * 1_000
 const firstSeed = Number(process.env["NETSY_SEED"] ?? 1)

@@ -3,9 +3,6 @@
  * ends in an answer or an error that says what is wrong, the node goes on serving, and nothing grows.
  * NETSY_FUZZ_SECONDS says for how long, NETSY_SEED where to begin.
  */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -18,6 +15,7 @@ import { type CallContext, ClientApi } from "../../src/services/ClientApi.ts"
 import { asEffect, makeWorld, put, startNode } from "../node/world.ts"
 import { type Random, random } from "../wire/random.ts"
 import { messageType, randomMessage, rpcServices } from "../wire/reference.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const seconds = Number(process.env["NETSY_FUZZ_SECONDS"] ?? 2)
 const firstSeed = Number(process.env["NETSY_SEED"] ?? 1)
@@ -128,10 +126,7 @@ const known = new Set<number>(Object.values(Code))
 /** One node, so many requests; the seed of each is in its description. */
 const round = (seed: number) =>
   Effect.gen(function* () {
-    const folder = yield* Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-fuzz-"))),
-      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-    )
+    const folder = yield* temporaryFolder
     const node = yield* startNode(makeWorld({ NETSY_DATA_DIR: folder }))
     yield* node.use(
       Effect.gen(function* () {

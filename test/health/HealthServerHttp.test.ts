@@ -10,6 +10,7 @@ import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import { HealthServer } from "../../src/services/HealthServer.ts"
 import { NodeStatus } from "../../src/services/NodeStatus.ts"
 import { embeddedSettings } from "../config/embedded.ts"
+import { eventually } from "../support/eventually.ts"
 
 /** Fresh: two listeners in one test are two listeners. */
 const layerAt = (bind: string) =>
@@ -157,9 +158,8 @@ describe("HealthServerHttp", () => {
           )
         )
       )
-      yield* Effect.sleep(100)
-      const open = sockets.filter((socket) => !socket.destroyed && socket.readyState === "open")
-      assert.isAtMost(open.length, 256)
+      const isOpen = (socket: Socket): boolean => !socket.destroyed && socket.readyState === "open"
+      yield* eventually("at most 256 are open", () => sockets.filter(isOpen).length <= 256)
       for (const socket of sockets) socket.destroy()
       yield* Effect.sleep(100)
       assert.strictEqual((yield* request("/livez")).status, 200)

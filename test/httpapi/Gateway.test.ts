@@ -9,10 +9,10 @@ import { HttpApi } from "../../src/services/HttpApi.ts"
 import { Metrics } from "../../src/services/Metrics.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
 import { settings } from "../clientapi/fakes.ts"
-import { eventually } from "../clientapi/grpcClient.ts"
 import { rawSession, world } from "../clientapi/plainPort.ts"
 import { messageType } from "../wire/reference.ts"
 import { address, call, get, post, stream, worldOf } from "./server.ts"
+import { eventually } from "../support/eventually.ts"
 
 describe("unary calls through the gateway", () => {
   it.live("put, range and a transaction answer with etcd's field names, numbers as strings, zeros left out", () =>

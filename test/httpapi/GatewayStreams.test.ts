@@ -6,10 +6,10 @@ import { errors } from "../../src/core/wire/errors.ts"
 import type { CallContext, StreamOut } from "../../src/services/ClientApi.ts"
 import { HttpApi } from "../../src/services/HttpApi.ts"
 import { Supervisor } from "../../src/services/Supervisor.ts"
-import { eventually } from "../clientapi/grpcClient.ts"
 import { rawSession, tcp } from "../clientapi/plainPort.ts"
 import { messageType } from "../wire/reference.ts"
 import { address, stream, worldOf } from "./server.ts"
+import { eventually } from "../support/eventually.ts"
 
 const keepAliveAnswer = (id: number, ttl: number): Uint8Array =>
   messageType("etcdserverpb.LeaseKeepAliveResponse").encode({ ID: id, TTL: ttl }).finish()

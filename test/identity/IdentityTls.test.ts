@@ -14,6 +14,7 @@ import { CertificateInvalid, Identity } from "../../src/services/Identity.ts"
 import type { SettingsShape } from "../../src/services/Settings.ts"
 import { embeddedSettings } from "../config/embedded.ts"
 import { authority, type Authority } from "./openssl.ts"
+import { eventually } from "../support/eventually.ts"
 
 const peerName = "URI:netsy://netsy/peer/node-1"
 const serverNames = `${peerName},DNS:node-1.example,IP:127.0.0.1`
@@ -47,14 +48,6 @@ const layerOf = (settings: SettingsShape, lines: Array<LogMemory.MemoryLine> = [
   )
 
 const refusal = (settings: SettingsShape) => Effect.flip(Effect.scoped(Layer.build(layerOf(settings))))
-
-const until = (condition: () => boolean, what: string) =>
-  Effect.gen(function* () {
-    for (let waited = 0; !condition(); waited += 10) {
-      assert.isBelow(waited, 5_000, `waited in vain for: ${what}`)
-      yield* Effect.sleep(10)
-    }
-  })
 
 describe("IdentityTls", () => {
   it.live("starts with good files and checks others by their certificate", () =>
@@ -136,7 +129,7 @@ describe("IdentityTls", () => {
         const first = yield* dial(server, identity)
         const before = identity.serverContext()
         deploy("server", ca.issue("renewed", serverNames))
-        yield* until(() => identity.serverContext() !== before, "the new context")
+        yield* eventually("the new context", () => identity.serverContext() !== before)
         const second = yield* dial(server, identity)
         assert.strictEqual(first.getPeerCertificate().subject["CN"], "server")
         assert.strictEqual(second.getPeerCertificate().subject["CN"], "renewed")
@@ -161,7 +154,7 @@ describe("IdentityTls", () => {
         const before = identity.serverContext()
         const renewed = ca.issue("renewed", serverNames)
         copyFileSync(renewed.cert, at("server.crt"))
-        yield* until(() => kept().length > 0, "the warning")
+        yield* eventually("the warning", () => kept().length > 0)
         yield* Effect.sleep(100)
         assert.deepStrictEqual(
           kept().map(({ fields }) => fields["path"]),
@@ -170,12 +163,12 @@ describe("IdentityTls", () => {
         assert.instanceOf(yield* Effect.flip(identity.verify), CertificateInvalid)
         assert.strictEqual(identity.serverContext(), before)
         rmSync(at("server.crt"))
-        yield* until(() => kept().length > 1, "the second warning")
+        yield* eventually("the second warning", () => kept().length > 1)
         symlinkSync(renewed.cert, at("server.crt"))
         deploy("client", ca.issue("renewed-peer", peerName))
         rmSync(at("server.key"))
         symlinkSync(renewed.key, at("server.key"))
-        yield* until(() => identity.serverContext() !== before, "the new context")
+        yield* eventually("the new context", () => identity.serverContext() !== before)
         yield* identity.verify
       }).pipe(Effect.provide(layerOf(settings, lines)))
     })

@@ -1,9 +1,9 @@
 /** Certificates made with openssl in a directory of the test's own. */
 import { execFileSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, type Scope } from "effect"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 export interface Pair {
   readonly cert: string
@@ -71,7 +71,4 @@ const make = (directory: string): Authority => {
   }
 }
 
-export const authority: Effect.Effect<Authority, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-identity-"))),
-  (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
-).pipe(Effect.map(make))
+export const authority: Effect.Effect<Authority, never, Scope.Scope> = temporaryFolder.pipe(Effect.map(make))

@@ -5,7 +5,6 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -18,6 +17,7 @@ import { complaintsOf } from "../linear/check.ts"
 import { Recorder } from "../linear/Recorder.ts"
 import { watchResponseOf } from "../linear/wire.ts"
 import { killClient, ownKey, ownKeys } from "./killClient.ts"
+import { freePorts } from "../support/daemon.ts"
 
 const launcher = new URL("../../src/programs/netsy.ts", import.meta.url).pathname
 const bucket = "kill-test"
@@ -52,17 +52,6 @@ interface Seen {
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
 const raw = (value: Uint8Array): Buffer => Buffer.from(value)
 const same = (value: Buffer): Buffer => value
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      const port = typeof address === "object" && address !== null ? address.port : 0
-      server.close(() => resolve(port))
-    })
-  })
 
 /** Reads events until `until` says stop; resumes behind the last event it saw when the stream breaks. */
 class Watcher {
@@ -147,7 +136,7 @@ export const killRun = async (options: KillOptions): Promise<KillReport> => {
   const folder = mkdtempSync(join(tmpdir(), "netsy-kill-"))
   const random = seededRandom(options.seed)
   const s3 = await startDevS3({ dir: join(folder, "s3"), bucket, seed: options.seed, faults: options.faults })
-  const [client, peer, election, health] = await Promise.all([freePort(), freePort(), freePort(), freePort()])
+  const [client, peer, election, health] = await freePorts(4)
   const address = `127.0.0.1:${client}`
   const dataDir = join(folder, "data")
   const violations: Array<string> = []

@@ -13,6 +13,7 @@ import { Leases } from "../../src/services/Leases.ts"
 import { Quota } from "../../src/services/Quota.ts"
 import { WatchHub } from "../../src/services/WatchHub.ts"
 import { bytes, everything, makeWorld, startNode } from "../node/world.ts"
+import { eventually } from "../support/eventually.ts"
 
 interface Caller {
   /** What became of the call, once it is known. */
@@ -55,28 +56,22 @@ const prepared = Effect.gen(function* () {
   return { node, waiting, call, lock: () => call("Lock", LockRequest.encode({ name: bytes("a"), lease: 0n })) }
 })
 
-const until = (holds: () => boolean) =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 1_000 && !holds(); i++) yield* Effect.sleep(5)
-    assert.isTrue(holds())
-  })
-
 describe("callers that wait for a lock", () => {
   it.live("are counted until they have it or go", () =>
     Effect.gen(function* () {
       const { call, lock, node, waiting } = yield* prepared
       const holder = lock()
-      yield* until(() => holder.answer !== undefined)
+      yield* eventually("the holder has it", () => holder.answer !== undefined)
       assert.strictEqual(waiting.callers, 0)
       const patient = lock()
-      yield* until(() => waiting.callers === 1)
+      yield* eventually("one waits", () => waiting.callers === 1)
       const fickle = lock()
-      yield* until(() => waiting.callers === 2)
+      yield* eventually("two wait", () => waiting.callers === 2)
       fickle.leave()
       assert.strictEqual(waiting.callers, 1)
       assert.isDefined(fickle.answer)
       call("Unlock", UnlockRequest.encode({ key: LockResponse.decode(holder.answer as Uint8Array).key }))
-      yield* until(() => patient.answer !== undefined)
+      yield* eventually("the patient one has it", () => patient.answer !== undefined)
       assert.strictEqual(waiting.callers, 0)
       patient.leave()
       assert.strictEqual(waiting.callers, 0)
@@ -89,10 +84,10 @@ describe("callers that wait for a lock", () => {
       const { lock, node, waiting } = yield* prepared
       waiting.callers = 16_384
       const holder = lock()
-      yield* until(() => holder.answer !== undefined)
+      yield* eventually("the holder has it", () => holder.answer !== undefined)
       const before = yield* node.use(everything)
       const refused = lock()
-      yield* until(() => refused.answer !== undefined)
+      yield* eventually("the other is refused", () => refused.answer !== undefined)
       assert.strictEqual((refused.answer as EtcdError).message, errors.tooManyRequests.message)
       assert.strictEqual(waiting.callers, 16_384)
       for (let i = 0; i < 1_000 && (yield* node.use(everything)) !== before; i++) yield* Effect.sleep(5)

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { chunkKey, snapshotKey } from "../../src/core/datafile/keys.ts"
@@ -8,11 +5,7 @@ import type { Entry, LogRecord } from "../../src/core/log/record.ts"
 import { record, seeded, utf8 } from "../datafile/support.ts"
 import { oldEntries, put as putObject, storeOldChunk, storeSnapshot } from "../history/support.ts"
 import { everything, makeWorld, MemoryDisk, put, range, shown, startNode, type World } from "./world.ts"
-
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-node-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 /** Revision 1 as Netsy ≥ 1.0.5 writes it; before, the first client write had it. */
 const internal: Entry = {
@@ -179,7 +172,7 @@ describe("a damaged bucket", () => {
 describe("snapshots", () => {
   it.live("are taken by the record threshold and are enough to start from, with what comes after them", () =>
     Effect.gen(function* () {
-      const world = makeWorld({ NETSY_SNAPSHOT_THRESHOLD_RECORDS: "20", NETSY_DATA_DIR: yield* temporary })
+      const world = makeWorld({ NETSY_SNAPSHOT_THRESHOLD_RECORDS: "20", NETSY_DATA_DIR: yield* temporaryFolder })
       const node = yield* startNode(world)
       for (let i = 0; i < 50; i++) yield* node.use(put(`k${i % 7}`, `v${i}`))
       yield* Effect.sleep(300)

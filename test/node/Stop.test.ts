@@ -1,21 +1,15 @@
 /** What a clean stop leaves behind for the next start. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { readdirSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { makeWorld, MemoryDisk, put, range, startNode } from "./world.ts"
-
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-stop-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 describe("a clean stop", () => {
   it.live("after many writes leaves a snapshot, from which a node without a disk starts", () =>
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       const world = makeWorld({ NETSY_DATA_DIR: folder })
       const node = yield* startNode(world)
       yield* Effect.forEach(
@@ -47,7 +41,7 @@ describe("a clean stop", () => {
 
   it.effect("with writes that wait for a hanging bucket gives them all its time, and ends in 16 seconds", () =>
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       const world = makeWorld({ NETSY_DATA_DIR: folder, NETSY_REPLICATION_STORE_LEASE: "5s" })
       /** Files are written in real time: virtual time goes on in steps that leave some to them. */
       const running = <A, E>(effect: Effect.Effect<A, E>) =>
@@ -74,7 +68,7 @@ describe("a clean stop", () => {
 
   it.live("after few writes leaves none", () =>
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       const world = makeWorld({ NETSY_DATA_DIR: folder })
       const node = yield* startNode(world)
       yield* node.use(put("a", "1"))
@@ -90,7 +84,7 @@ describe("a clean stop", () => {
 describe("a threshold", () => {
   it.live("asks for one snapshot each time, also while writes go on", () =>
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       const world = makeWorld({ NETSY_DATA_DIR: folder, NETSY_SNAPSHOT_THRESHOLD_RECORDS: "200" })
       const node = yield* startNode(world)
       yield* Effect.forEach(

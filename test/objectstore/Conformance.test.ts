@@ -3,7 +3,8 @@ import { Effect, Layer } from "effect"
 import * as ObjectStoreDirectory from "../../src/layers/ObjectStoreDirectory.ts"
 import * as ObjectStoreMemory from "../../src/layers/ObjectStoreMemory.ts"
 import { conformance } from "./conformance.ts"
-import { devS3, gcsEmulator, gcsStore, s3Store, temporaryFolder } from "./support.ts"
+import { devS3, gcsEmulator, gcsStore, s3Store } from "./support.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 conformance("ObjectStoreMemory", ObjectStoreMemory.layer())
 

@@ -7,7 +7,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { failureOf } from "../../src/layers/objectstore/directoryErrors.ts"
 import * as ObjectStoreDirectory from "../../src/layers/ObjectStoreDirectory.ts"
-import { openStore, temporaryFolder, withStorage } from "./support.ts"
+import { openStore, withStorage } from "./support.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 

@@ -6,7 +6,8 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import * as ObjectStoreGcs from "../../src/layers/ObjectStoreGcs.ts"
-import { gcsEmulator, openStore, temporaryFolder, withStorage } from "./support.ts"
+import { gcsEmulator, openStore, withStorage } from "./support.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const one = new TextEncoder().encode("x")
 

@@ -5,7 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import * as ObjectStoreS3 from "../../src/layers/ObjectStoreS3.ts"
 import type { DevS3 } from "../../src/programs/dev-s3/server.ts"
-import { devS3, openStore, temporaryFolder, withStorage } from "./support.ts"
+import { devS3, openStore, withStorage } from "./support.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 /** The environment is exactly this (besides what is not AWS's) while the scope is open. */
 const environment = (variables: Readonly<Record<string, string>>): Effect.Effect<void, never, Scope.Scope> =>

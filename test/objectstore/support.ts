@@ -1,7 +1,4 @@
 /** Temporary folders, dev-s3 and settings for tests of object stores. */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { Context, Effect, Layer, type Scope } from "effect"
 import * as ObjectStoreGcs from "../../src/layers/ObjectStoreGcs.ts"
 import * as ObjectStoreS3 from "../../src/layers/ObjectStoreS3.ts"
@@ -9,11 +6,7 @@ import { type DevS3, type DevS3Options, startDevS3 } from "../../src/programs/de
 import { type Denied, ObjectStore } from "../../src/services/ObjectStore.ts"
 import { Settings, type SettingsShape, type StorageSettings } from "../../src/services/Settings.ts"
 import { type EmulatorOptions, type GcsEmulator, startGcsEmulator } from "./gcsEmulator.ts"
-
-export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-objectstore-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 export const devS3 = (options: Partial<DevS3Options> = {}): Effect.Effect<DevS3, never, Scope.Scope> =>
   Effect.gen(function* () {

@@ -3,8 +3,9 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Random, type Scope } from "effect"
 import { PeerUnreachable } from "../../src/services/PeerNetwork.ts"
-import { authority, held, identity } from "./certs.ts"
+import { held, identity } from "./certs.ts"
 import { call, socketWorld, Taken } from "./world.ts"
+import { authority } from "../support/authority.ts"
 
 const method = "/netsy.Test/Ask"
 const streamMethod = "/netsy.Test/Talk"
@@ -54,7 +55,7 @@ describe("bytes that are damaged on their way", () => {
     "end the connection, and the next call has a new one",
     () =>
       Effect.gen(function* () {
-        const from = yield* authority
+        const from = yield* authority(3)
         const world = socketWorld("TLS", (nodeId) => identity(held(from, nodeId)))
         const a = yield* world.node("node-1")
         const b = yield* world.node("node-2")

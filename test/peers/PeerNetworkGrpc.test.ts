@@ -10,10 +10,11 @@ import * as SettingsValue from "../../src/layers/SettingsValue.ts"
 import { PeerListener } from "../../src/services/PeerListener.ts"
 import { PeerNetwork, PeerUnreachable } from "../../src/services/PeerNetwork.ts"
 import type { ListenUrl } from "../../src/services/Settings.ts"
-import { authority, type Authority, held, type Held, identity } from "./certs.ts"
+import { held, type Held, identity } from "./certs.ts"
 import { cases } from "./conformance.ts"
 import { silentPort } from "./silentPort.ts"
 import { call, nodeSettings, socketWorld, Taken } from "./world.ts"
+import { type Authority, authority } from "../support/authority.ts"
 
 const method = "/netsy.Test/Ask"
 const streamMethod = "/netsy.Test/Talk"
@@ -24,7 +25,7 @@ const plain = socketWorld("plain text", () => IdentityPlain.layer)
 const folder = Scope.makeUnsafe()
 let made: Authority | undefined
 const shared = Effect.gen(function* () {
-  return (made ??= yield* authority.pipe(Effect.provideService(Scope.Scope, folder)))
+  return (made ??= yield* authority(3).pipe(Effect.provideService(Scope.Scope, folder)))
 })
 afterAll(() => Effect.runPromise(Scope.close(folder, Exit.void)))
 
@@ -116,7 +117,7 @@ describe("certificates of peers", () => {
 
   it.live("a callee of another CA is not called", () =>
     Effect.gen(function* () {
-      const other = yield* authority
+      const other = yield* authority(3)
       const { world } = yield* secureWorld((nodeId, holds) => {
         if (nodeId === "node-2") Object.assign(holds, held(other, nodeId))
       })

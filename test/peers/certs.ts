@@ -1,54 +1,9 @@
-/** Certificates for `node-1` … `node-3` of one CA, and identities over them. */
-import { execFileSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+/** Identities over the certificates of one CA. */
 import { createSecureContext } from "node:tls"
-import { fileURLToPath } from "node:url"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer } from "effect"
 import { identityOf } from "../../src/core/identity/identity.ts"
 import { Identity } from "../../src/services/Identity.ts"
-
-const script = fileURLToPath(new URL("../../scripts/dev/certs.sh", import.meta.url))
-
-interface Pair {
-  readonly cert: Buffer
-  readonly key: Buffer
-}
-
-export interface Authority {
-  readonly ca: Buffer
-  readonly client: Pair
-  readonly peer: (nodeId: string) => Pair
-  readonly server: (nodeId: string) => Pair
-  /** A new server certificate for the node. */
-  readonly renew: (nodeId: string) => void
-}
-
-export const authority: Effect.Effect<Authority, never, Scope.Scope> = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-peers-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-  )
-  const make = (): void => {
-    execFileSync("sh", [script, "3"], { env: { ...process.env, NETSY_CERTS_DIR: folder }, stdio: "pipe" })
-  }
-  make()
-  const pair = (name: string): Pair => ({
-    cert: readFileSync(join(folder, `${name}.crt`)),
-    key: readFileSync(join(folder, `${name}.key`))
-  })
-  return {
-    ca: readFileSync(join(folder, "ca.crt")),
-    client: pair("client"),
-    peer: (nodeId) => pair(`dev-${nodeId}/peer`),
-    server: (nodeId) => pair(`dev-${nodeId}/server`),
-    renew: (nodeId) => {
-      rmSync(join(folder, `dev-${nodeId}/server.crt`))
-      make()
-    }
-  }
-})
+import type { Authority, Pair } from "../support/authority.ts"
 
 export interface Held {
   ca: Buffer

@@ -3,7 +3,7 @@
  * does what the test says. What every node commits is compared with what any other has committed.
  */
 import { assert } from "@effect/vitest"
-import { Clock, Context, Effect, Exit, Layer, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import {
   type Arbiter,
@@ -563,5 +563,3 @@ export const play = (world: World, id: string) =>
     world.infos.set(id, { name, memberId: 9n, peerAddress: `${id}:2381`, clientAddress: `${id}:2378` })
     return new Played(name, yield* joinNetwork(world, id))
   })
-
-export const nowMillis = Effect.map(Clock.Clock, (clock) => clock.currentTimeMillisUnsafe())

@@ -26,6 +26,7 @@ import type { NodeStatus, Waiting } from "../../src/services/NodeStatus.ts"
 import { PeerNetwork, type PeerStreamIn, PeerUnreachable } from "../../src/services/PeerNetwork.ts"
 import { historyOf } from "../history/support.ts"
 import { changing } from "../localstore/records.ts"
+import { reportOf } from "../support/reports.ts"
 
 export const heartbeatMillis = 1_000
 export const self = { nodeId: "r", incarnation: "one" }
@@ -219,38 +220,16 @@ const statusOf = (world: World): NodeStatus["Service"] =>
     }
   }) as unknown as NodeStatus["Service"]
 
-const reportOf = (log: NodeLog): NodeReport => ({
-  name: self,
-  memberId: 1n,
-  version: "1",
-  peerAddress: "r:8086",
-  clientAddress: "r:2379",
-  startedAtSeconds: 1,
-  health: "healthy",
-  elector: "follower",
-  primary: "replica",
-  term: 1,
-  fenced: log.fenced,
-  last: log.last,
-  lastRevision: log.lastRevision,
-  commitIndex: log.commitIndex,
-  committedRevision: 0,
-  floor: 0,
-  storedIndex: log.storedIndex,
-  mayAcknowledge: true,
-  refusedTerm: 0,
-  lagEntries: 0,
-  lagMillis: 0,
-  mode: "quorum",
-  voters: [],
-  required: 0,
-  bufferedBytes: 0,
-  lastSnapshotIndex: 0,
-  lastChunkIndex: 0,
-  waitingFor: "",
-  waitingMillis: 0,
-  troubles: []
-})
+const reportFrom = (log: NodeLog): NodeReport =>
+  reportOf(self, {
+    term: 1,
+    fenced: log.fenced,
+    last: log.last,
+    lastRevision: log.lastRevision,
+    commitIndex: log.commitIndex,
+    storedIndex: log.storedIndex,
+    mode: "quorum"
+  })
 
 /** A process over the world's disk. */
 export const boot = (world: World, shown = new Shown()) =>
@@ -291,7 +270,7 @@ export const boot = (world: World, shown = new Shown()) =>
       self,
       memberId: () => 9n,
       heartbeatMillis,
-      report: () => reportOf(log),
+      report: () => reportFrom(log),
       onFenced: (term) => {
         fencedAt.push(term)
       },

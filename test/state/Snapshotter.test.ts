@@ -1,7 +1,5 @@
 /** Snapshots across the end of a reign: nothing is stored or deleted in its name afterwards. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { readdirSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { chunkKey, snapshotKey } from "../../src/core/datafile/keys.ts"
@@ -19,6 +17,8 @@ import { ObjectStore } from "../../src/services/ObjectStore.ts"
 import { type SnapshotBegin, Snapshotter } from "../../src/services/Snapshotter.ts"
 import { embeddedSettings } from "../config/embedded.ts"
 import { puts } from "../localstore/records.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
+import { eventually } from "../support/eventually.ts"
 
 interface World {
   decide: (call: Call) => Fault | undefined
@@ -28,24 +28,13 @@ interface World {
   readonly folder: string
 }
 
-const until = (what: () => boolean) =>
-  Effect.gen(function* () {
-    for (let i = 0; !what(); i++) {
-      assert.isBelow(i, 1_000, "it does not happen")
-      yield* Effect.sleep(5)
-    }
-  })
-
 /** Twenty entries, their chunks in the bucket, and a threshold that every commit passes. */
 const running = <A, E>(
   body: (world: World, snapshotter: Snapshotter["Service"], objects: ObjectStore["Service"]) => Effect.Effect<A, E>
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-snapshotter-"))),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-      )
+      const folder = yield* temporaryFolder
       const source = () => ({ index: 20, term: 1, revision: 20, floor: 0, ops: [] })
       const world: World = {
         decide: () => undefined,
@@ -90,18 +79,23 @@ describe("the snapshotter", () => {
         world.decide = ({ operation }) => (operation === "putStream" ? { kind: "hang", effect: false } : undefined)
         snapshotter.begin(world.begin)
         snapshotter.committed(20, 1_000)
-        yield* until(() => world.calls.some(({ operation }) => operation === "putStream"))
+        yield* eventually("the first snapshot is written", () =>
+          world.calls.some(({ operation }) => operation === "putStream")
+        )
         assert.lengthOf(readdirSync(world.folder), 1)
         snapshotter.rest()
-        yield* until(() => readdirSync(world.folder).length === 0)
+        yield* eventually("the file is gone", () => readdirSync(world.folder).length === 0)
         world.decide = () => undefined
         snapshotter.committed(20, 1_000)
         yield* Effect.sleep(50)
         assert.deepStrictEqual(yield* keysUnder(objects, "snapshots/"), [])
         snapshotter.begin(world.begin)
         snapshotter.committed(20, 1_000)
-        yield* until(() => world.calls.filter(({ operation }) => operation === "putStream").length === 2)
-        yield* until(() => world.calls.some(({ operation }) => operation === "deleteMany"))
+        yield* eventually(
+          "the second snapshot is written",
+          () => world.calls.filter(({ operation }) => operation === "putStream").length === 2
+        )
+        yield* eventually("chunks are deleted", () => world.calls.some(({ operation }) => operation === "deleteMany"))
         assert.deepStrictEqual(yield* keysUnder(objects, "snapshots/"), [snapshotKey(20)])
       })
     )
@@ -121,7 +115,7 @@ describe("the snapshotter", () => {
             snapshotter.begin(world.begin)
             snapshotter.committed(20, 1_000)
             const deletes = () => world.calls.filter(({ operation }) => operation === "deleteMany").length
-            yield* until(() => deletes() === 2)
+            yield* eventually("both deletions", () => deletes() === 2)
             yield* Effect.sleep(500)
             assert.strictEqual(deletes(), 2)
             const left = yield* keysUnder(objects, "chunks/")

@@ -1,13 +1,13 @@
 /** What deploy/ holds for machines: rendered as Nstance does it, and read by the node. `make test-vm` boots it. */
 import { execFile } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { parse } from "jsonc-parser"
 import { deploy, type Instance, Nstance, readFragments, render } from "./support/nstance.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const netsy = join(import.meta.dirname, "../../bin/netsy")
 const text = (name: string): string => readFileSync(join(deploy, name), "utf8")
@@ -18,11 +18,6 @@ const instance: Instance = {
   IP4: "10.0.0.11",
   IP6: "fd00::b"
 }
-
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "netsy-vm-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-)
 
 const linesOf = (environment: string): ReadonlyArray<string> =>
   environment.split("\n").filter((line) => line !== "" && !line.startsWith("#"))
@@ -81,7 +76,7 @@ const clusterFile = {
 describe("deploy/nstance", () => {
   it.live("delivers certificates, the environment and the cluster file that a node takes", () =>
     Effect.gen(function* () {
-      const folder = yield* temporary
+      const folder = yield* temporaryFolder
       const nstance = yield* Effect.promise(() => Nstance.open(join(folder, "server")))
       yield* Effect.promise(() => nstance.register("netsy", instance, folder))
       const environment = readFileSync(join(folder, "recv/netsy.env"), "utf8")

@@ -1,8 +1,7 @@
-import type { NodeName } from "../../src/core/election/arbiter.ts"
+/** What a healthy replica that has nothing says of itself, and what a test changes about it. */
 import type { NodeReport } from "../../src/core/wire/peer/messages.ts"
 
-/** What a healthy replica says that has nothing. */
-export const reportOf = (name: NodeName, change: Partial<NodeReport> = {}): NodeReport => ({
+export const reportOf = (name: NodeReport["name"], change: Partial<NodeReport> = {}): NodeReport => ({
   name,
   memberId: 1n,
   version: "test",

@@ -22,8 +22,8 @@ import * as CompactorLocal from "../layers/CompactorLocal.ts"
 import * as ElectionListenerHttp from "../layers/ElectionListenerHttp.ts"
 import * as ElectionMemory from "../layers/ElectionMemory.ts"
 import * as ElectorBucket from "../layers/ElectorBucket.ts"
-import * as EtcdMetrics from "../layers/EtcdMetrics.ts"
 import * as EtcdExportBbolt from "../layers/EtcdExportBbolt.ts"
+import * as EtcdMetrics from "../layers/EtcdMetrics.ts"
 import * as ForwardingPeers from "../layers/ForwardingPeers.ts"
 import * as HealthServerHttp from "../layers/HealthServerHttp.ts"
 import * as HeartbeatCluster from "../layers/HeartbeatCluster.ts"
@@ -83,12 +83,16 @@ export interface StoreOverrides {
   readonly gcs?: ObjectStoreGcs.GcsOverrides | undefined
 }
 
-export const objectStore = (settings: SettingsShape, overrides: StoreOverrides = {}) =>
-  settings.storage.provider === "directory"
-    ? ObjectStoreDirectory.layer
-    : settings.storage.provider === "gcs"
-      ? ObjectStoreGcs.layer(overrides.gcs)
-      : ObjectStoreS3.layer(overrides.s3)
+export const objectStore = (settings: SettingsShape, overrides: StoreOverrides = {}) => {
+  switch (settings.storage.provider) {
+    case "directory":
+      return ObjectStoreDirectory.layer
+    case "gcs":
+      return ObjectStoreGcs.layer(overrides.gcs)
+    case "s3":
+      return ObjectStoreS3.layer(overrides.s3)
+  }
+}
 
 const leaseOf = (settings: SettingsShape, isAlone: boolean): number =>
   settings.replication.storeLeaseMillis ?? defaultStoreLeaseMillis(settings.storage.provider, isAlone)
@@ -175,10 +179,8 @@ export const stores = (settings: SettingsShape) => storesOf(objectStore(settings
 export const programs = Layer.mergeAll(ClientLocal.layer, NodeLocal.layer)
 
 /** The network of the nodes of one process. */
-export const memoryNetwork = (
-  peers: PeerNetworkMemory.MemoryPeers,
-  elections: LeadershipClientMemory.MemoryElections
-) => Layer.mergeAll(PeerNetworkMemory.layer(peers), LeadershipClientMemory.layer(elections))
+const memoryNetwork = (peers: PeerNetworkMemory.MemoryPeers, elections: LeadershipClientMemory.MemoryElections) =>
+  Layer.mergeAll(PeerNetworkMemory.layer(peers), LeadershipClientMemory.layer(elections))
 
 /** A node inside a program, over stores and a base: no socket is opened. */
 export const embedded = (

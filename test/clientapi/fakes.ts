@@ -1,6 +1,5 @@
 /** A store that answers at once, a watch hub under the test's control, and what else `ClientApi` asks for. */
 import { Effect, Layer } from "effect"
-import { apiDefaults } from "../../src/core/config/api.ts"
 import { errors } from "../../src/core/wire/errors.ts"
 import type { NodeInfo } from "../../src/core/wire/peer/messages.ts"
 import type { KeyValue, RequestOp, ResponseOp, WatchRequest } from "../../src/core/wire/messages.ts"
@@ -27,57 +26,16 @@ import { Quota } from "../../src/services/Quota.ts"
 import { Replicator } from "../../src/services/Replicator.ts"
 import type { SettingsShape } from "../../src/services/Settings.ts"
 import { WatchHub, type WatchSink } from "../../src/services/WatchHub.ts"
+import { anyPorts, embeddedSettings } from "../config/embedded.ts"
+
+const embedded = embeddedSettings()
 
 export const settings: SettingsShape = {
+  ...embedded,
   clusterId: "dev-cluster",
   nodeId: "dev-node-1",
-  dataDir: "unused",
-  storage: {
-    provider: "directory",
-    bucketName: "",
-    keyPrefix: "",
-    class: "",
-    encryption: "provider-managed",
-    kmsKeyId: "",
-    path: "unused"
-  },
-  heartbeatIntervalMillis: 1000,
-  elector: {
-    degradationCount: 3,
-    deregistrationTimeoutMillis: undefined,
-    primaryPriorTimeoutMillis: 5000,
-    abandonAfterMillis: undefined
-  },
-  replication: {
-    quorum: 0,
-    degradationCount: 3,
-    storeLeaseMillis: undefined,
-    chunkBuffer: { thresholdSizeMib: 0, thresholdAgeMinutes: 1, limitMib: 256 }
-  },
-  snapshot: {
-    thresholdRecords: undefined,
-    thresholdSizeMib: undefined,
-    thresholdAgeMinutes: undefined,
-    cleanupStrategy: "auto",
-    cleanupBatchSize: 100,
-    cleanupBatchIntervalMillis: 1000,
-    keep: 3,
-    historyMillis: 0
-  },
-  compactionIntervalMillis: 0,
-  limits: { maxRequestBytes: 1_572_864, maxTxnOps: 128, quotaBytes: 2_147_483_648 },
-  watch: { progressIntervalMillis: 600_000 },
-  ...apiDefaults,
-  log: { format: "text", debug: false, level: "info", outputs: ["stderr"] },
-  bind: {
-    client: { host: "127.0.0.1", port: 0 },
-    peer: { host: "127.0.0.1", port: 0 },
-    election: { host: "127.0.0.1", port: 0 },
-    health: { host: "127.0.0.1", port: 0 }
-  },
-  advertise: { client: "127.0.0.1:2378", peer: "127.0.0.1:2381", election: "127.0.0.1:8443" },
-  tls: undefined,
-  etcd: undefined
+  limits: { ...embedded.limits, quotaBytes: 2_147_483_648 },
+  bind: anyPorts
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
@@ -90,7 +48,7 @@ export interface Watched {
   readonly held?: Array<() => void>
 }
 
-export const kv = (watched: Watched = { barriers: 0 }): Layer.Layer<Kv, never, NodeStatus> =>
+const kv = (watched: Watched = { barriers: 0 }): Layer.Layer<Kv, never, NodeStatus> =>
   Layer.effect(
     Kv,
     Effect.gen(function* () {
@@ -195,7 +153,7 @@ export interface HubProbe {
 
 export const hubProbe = (): HubProbe => ({ requests: [], sinks: [], drained: 0, closed: 0 })
 
-export const hub = (probe: HubProbe): Layer.Layer<WatchHub> =>
+const hub = (probe: HubProbe): Layer.Layer<WatchHub> =>
   Layer.succeed(
     WatchHub,
     WatchHub.of({

@@ -15,3 +15,7 @@ export const embeddedSettings = (env: Readonly<Record<string, string>> = {}): Se
   if (!resolved.ok) throw new Error(formatProblems(resolved.problems))
   return resolved.settings
 }
+
+/** For listeners of a test: any port that is free. */
+const anyPort = { host: "127.0.0.1", port: 0 }
+export const anyPorts: SettingsShape["bind"] = { client: anyPort, peer: anyPort, election: anyPort, health: anyPort }

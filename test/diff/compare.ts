@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util"
 import type { Intended } from "./intended.ts"
 import { tiesInOrder } from "./ties.ts"
 import type { Plain } from "./messages.ts"
-import type { Answer, Context, Operation, StreamLog, Transcript, WatchLog } from "./operations.ts"
+import type { Answer, Context, Operation, StreamLog, WatchLog } from "./operations.ts"
 
 /** A sequence with what was really sent. */
 export interface Sent {
@@ -99,7 +99,7 @@ export const compareAnswers = (given: Given, etcd: Answer, ours: Answer, used: S
 
 const bare = ({ created, ended, events }: WatchLog): unknown => ({ created, ended, events })
 
-export const compareWatches = (given: Given, etcd: WatchLog, ours: WatchLog, used: Set<string>): boolean => {
+const compareWatches = (given: Given, etcd: WatchLog, ours: WatchLog, used: Set<string>): boolean => {
   const applied: Array<string> = []
   const expected = expectedOf(given, etcd, (entry, before) => entry.watch?.(given, before), applied)
   return isEqual(bare(expected), bare(ours), applied, used)
@@ -166,26 +166,4 @@ export const compareStreams = (
     return { operation, what: "cancels after a compaction", etcd: etcd.canceledAgain, ours: ours.canceledAgain }
   }
   return compareProgress(sent, etcd, ours, used)
-}
-
-/** The first difference of a whole run; `used` collects the intended differences that were met. */
-export const compareTranscripts = (
-  sent: Sent,
-  etcd: Transcript,
-  ours: Transcript,
-  used: Set<string>
-): Difference | undefined => {
-  for (let operation = 0; operation < sent.operations.length; operation++) {
-    const [theirs, own] = [etcd.answers[operation], ours.answers[operation]]
-    if (theirs === undefined && own === undefined) continue
-    if (theirs !== undefined && own !== undefined && compareAnswers(givenOf(sent, operation), theirs, own, used)) {
-      continue
-    }
-    return { operation, what: "the answer", etcd: theirs, ours: own }
-  }
-  for (const [at, stream] of etcd.streams.entries()) {
-    const difference = compareStreams(sent, stream, ours.streams[at]!, used)
-    if (difference !== undefined) return difference
-  }
-  return undefined
 }

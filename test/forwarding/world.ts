@@ -24,10 +24,10 @@ import { ReplicatedState } from "../../src/services/ReplicatedState.ts"
 import { Replicator, type Waiter } from "../../src/services/Replicator.ts"
 import { settings } from "../clientapi/fakes.ts"
 
-export const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 export const utf8 = (value: string): Uint8Array => new TextEncoder().encode(value)
 
-export const plainRules: ForwardRules = {
+const plainRules: ForwardRules = {
   repeatable: false,
   heldLong: false,
   answersLate: false,

@@ -23,7 +23,7 @@ export type Style = "more" | "count"
 /** A page of a list is at most this long, however often it has doubled. */
 const pageMax = 10_000
 
-export const isMod = (key: Uint8Array, revision: number): Compare => ({
+const isMod = (key: Uint8Array, revision: number): Compare => ({
   result: CompareResult.Equal,
   target: CompareTarget.Mod,
   key,

@@ -29,7 +29,7 @@ const spanText = ({ end, key }: Span): string => {
   return end === undefined || end === "" ? name(key) : `[${name(key)}, ${end === "\0" ? "∞" : name(end)})`
 }
 
-export const requestText = (request: Request): string => {
+const requestText = (request: Request): string => {
   switch (request.kind) {
     case "put":
       return `put ${request.key}=${request.value}`
@@ -72,7 +72,7 @@ const outcomeText = ({ outcome }: Operation): string =>
 const timeText = (time: number): string => (time === Infinity ? "∞" : `${Math.round(time * 1_000) / 1_000}`)
 
 /** A small table: one row an operation, by the time it began. */
-export const operationsTable = (operations: ReadonlyArray<Operation>): string => {
+const operationsTable = (operations: ReadonlyArray<Operation>): string => {
   const sorted = [...new Set(operations)].sort((a, b) => a.invoked - b.invoked || a.id - b.id)
   const rows = [
     ["operation", "client", "from", "to", "request", "answer"],

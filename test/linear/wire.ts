@@ -62,7 +62,7 @@ const compareFrom = (compare: WireCompare): Compare => {
   return { ...spanOf(compare.key, compare.rangeEnd), target, is, than }
 }
 
-export const toWire = (request: Request): RequestOp => {
+const toWire = (request: Request): RequestOp => {
   switch (request.kind) {
     case "put":
       return {

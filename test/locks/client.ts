@@ -18,7 +18,7 @@ const unary =
     return code === 0 ? response.decode(body) : `${code} ${details}`
   }
 
-export const grantLease = unary("/etcdserverpb.Lease/LeaseGrant", lease.LeaseGrantRequest, lease.LeaseGrantResponse)
+const grantLease = unary("/etcdserverpb.Lease/LeaseGrant", lease.LeaseGrantRequest, lease.LeaseGrantResponse)
 export const revokeLease = unary("/etcdserverpb.Lease/LeaseRevoke", lease.LeaseRevokeRequest, lease.LeaseRevokeResponse)
 export const leaseTime = unary(
   "/etcdserverpb.Lease/LeaseTimeToLive",

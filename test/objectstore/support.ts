@@ -17,7 +17,7 @@ export const devS3 = (options: Partial<DevS3Options> = {}): Effect.Effect<DevS3,
     )
   })
 
-export const storage = (part: Partial<StorageSettings> = {}): StorageSettings => ({
+const storage = (part: Partial<StorageSettings> = {}): StorageSettings => ({
   provider: "s3",
   bucketName: "bucket",
   keyPrefix: "",
@@ -31,7 +31,7 @@ export const storage = (part: Partial<StorageSettings> = {}): StorageSettings =>
 export const withStorage = (part: Partial<StorageSettings> = {}): Layer.Layer<Settings> =>
   Layer.succeed(Settings, { storage: storage(part) } as SettingsShape)
 
-export const s3Overrides = (server: DevS3): ObjectStoreS3.S3Overrides => ({
+const s3Overrides = (server: DevS3): ObjectStoreS3.S3Overrides => ({
   endpoint: server.url,
   region: "us-east-1",
   pathStyle: true,

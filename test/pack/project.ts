@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path"
 import { root, run, type Tarball } from "./tarball.ts"
 
 /** What the project itself has, besides Netsy: the same versions as this clone. */
-export const ownPackages = ["@types/node", "effect", "typescript"] as const
+const ownPackages = ["@types/node", "effect", "typescript"] as const
 
 export interface Manifest {
   readonly bin: Readonly<Record<string, string>>

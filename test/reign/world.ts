@@ -84,7 +84,7 @@ export interface Process {
   readonly status: NodeStatus["Service"]
 }
 
-export const startProcess = (world: World, env: Readonly<Record<string, string>> = {}) =>
+const startProcess = (world: World, env: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const shifted: Clock.Clock = {

@@ -56,7 +56,7 @@ export const leaseMillis = 3_000
 export const heartbeatMillis = 500
 export const timeoutMillis = 60_000
 
-export const settingsOf = (nodeId: string, env: Readonly<Record<string, string>> = {}) => {
+const settingsOf = (nodeId: string, env: Readonly<Record<string, string>> = {}) => {
   const settings = embeddedSettings({
     NETSY_ELECTOR_DEREGISTRATION_TIMEOUT: `${timeoutMillis / 1_000}s`,
     NETSY_REPLICATION_QUORUM: "-1",
@@ -71,7 +71,7 @@ export const settingsOf = (nodeId: string, env: Readonly<Record<string, string>>
 }
 
 /** What a node's state machine was told: entries at head and how many of them are committed. */
-export class Machine {
+class Machine {
   readonly shown: Array<Position> = []
   readonly events: Array<string> = []
   #head = 0
@@ -417,7 +417,7 @@ export const startNode = (
     return node
   })
 
-export const settle = Effect.gen(function* () {
+const settle = Effect.gen(function* () {
   for (let i = 0; i < 40; i++) yield* Effect.yieldNow
 })
 
@@ -515,7 +515,7 @@ export const makeWorld = Effect.gen(function* () {
 })
 
 /** A replica that the test plays: it holds what it is sent, and says so unless told not to. */
-export class Played {
+class Played {
   readonly name: NodeName
   readonly received: Array<PrimaryMessage> = []
   match = 0

@@ -141,7 +141,7 @@ export class World {
 }
 
 /** What the state machine shows: the position of each entry, from `base` on. */
-export class Shown {
+class Shown {
   base = 0
   readonly positions: Array<Position> = []
   readonly loads: Array<number> = []

@@ -21,7 +21,7 @@ import { embeddedSettings } from "../config/embedded.ts"
 import { FakeReplicator } from "../support/FakeReplicator.ts"
 
 /** Notes what it is told. */
-export class Snapshots {
+class Snapshots {
   readonly events: Array<string> = []
   readonly layer: Layer.Layer<Snapshotter> = Layer.succeed(Snapshotter, {
     begin: ({ source }) => this.events.push(`begin ${source().index}`),

@@ -1,6 +1,5 @@
 /** A store of a few lines with its history, a receiver that can be slow, and a hub between the two. */
 import { Effect, Layer } from "effect"
-import { apiDefaults } from "../../src/core/config/api.ts"
 import { emptyBytes, type LogRecord } from "../../src/core/log/record.ts"
 import type { KeyValue, WatchCreateRequest, WatchResponse } from "../../src/core/wire/messages.ts"
 import * as SupervisorFatal from "../../src/layers/SupervisorFatal.ts"
@@ -9,6 +8,7 @@ import { LocalStore } from "../../src/services/LocalStore.ts"
 import { NodeStatus } from "../../src/services/NodeStatus.ts"
 import { Settings, type SettingsShape } from "../../src/services/Settings.ts"
 import type { Change, WatchSink } from "../../src/services/WatchHub.ts"
+import { anyPorts, embeddedSettings } from "../config/embedded.ts"
 
 export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"))
 export const text = (of: Uint8Array): string => Buffer.from(of).toString("latin1")
@@ -182,56 +182,9 @@ const nodeStatus: NodeStatus["Service"] = {
   setTrouble: () => {}
 }
 
-export const settings = (change: Partial<SettingsShape>): SettingsShape => ({
-  clusterId: "netsy",
-  nodeId: "node-1",
-  dataDir: "/nowhere",
-  storage: {
-    provider: "directory",
-    bucketName: "",
-    keyPrefix: "",
-    class: "",
-    encryption: "provider-managed",
-    kmsKeyId: "",
-    path: "/nowhere"
-  },
-  heartbeatIntervalMillis: 1000,
-  elector: {
-    degradationCount: 3,
-    deregistrationTimeoutMillis: undefined,
-    primaryPriorTimeoutMillis: 5000,
-    abandonAfterMillis: undefined
-  },
-  replication: {
-    quorum: 0,
-    degradationCount: 3,
-    storeLeaseMillis: undefined,
-    chunkBuffer: { thresholdSizeMib: 1, thresholdAgeMinutes: 1, limitMib: 256 }
-  },
-  snapshot: {
-    thresholdRecords: undefined,
-    thresholdSizeMib: undefined,
-    thresholdAgeMinutes: undefined,
-    cleanupStrategy: "auto",
-    cleanupBatchSize: 100,
-    cleanupBatchIntervalMillis: 100,
-    keep: 3,
-    historyMillis: 0
-  },
-  compactionIntervalMillis: 0,
-  limits: { maxRequestBytes: 1_572_864, maxTxnOps: 128, quotaBytes: 0 },
-  watch: { progressIntervalMillis: 600_000 },
-  ...apiDefaults,
-  log: { format: "text", debug: false, level: "info", outputs: ["stderr"] },
-  bind: {
-    client: { host: "127.0.0.1", port: 0 },
-    peer: { host: "127.0.0.1", port: 0 },
-    election: { host: "127.0.0.1", port: 0 },
-    health: { host: "127.0.0.1", port: 0 }
-  },
-  advertise: { client: "127.0.0.1:0", peer: "127.0.0.1:0", election: "127.0.0.1:0" },
-  tls: undefined,
-  etcd: undefined,
+const settings = (change: Partial<SettingsShape>): SettingsShape => ({
+  ...embeddedSettings(),
+  bind: anyPorts,
   ...change
 })
 

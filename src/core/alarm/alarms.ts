@@ -1,6 +1,5 @@
 /** The active alarms (etcd-api.md 2.8), ordered by member and type. Values are never changed in place. */
 import type { AlarmMember } from "../wire/codec/maintenance.ts"
-import { AlarmType } from "../wire/messages.ts"
 
 export type Alarms = ReadonlyArray<AlarmMember>
 
@@ -18,11 +17,3 @@ export const activate = (alarms: Alarms, alarm: AlarmMember): Alarms =>
 export const deactivate = (alarms: Alarms, alarm: AlarmMember): Alarms => alarms.filter((other) => !same(other, alarm))
 
 export const isActive = (alarms: Alarms, type: number): boolean => alarms.some(({ alarm }) => alarm === type)
-
-/** What GET answers: those of one type, or all for NONE; of one member, or of all for 0. */
-export const select = (alarms: Alarms, wanted: AlarmMember): Alarms =>
-  alarms.filter(
-    ({ alarm, memberId }) =>
-      (wanted.alarm === AlarmType.None || alarm === wanted.alarm) &&
-      (wanted.memberId === 0n || memberId === wanted.memberId)
-  )

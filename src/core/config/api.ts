@@ -3,7 +3,7 @@ import { posix } from "node:path"
 import type { ApiSettings } from "../../services/Settings.ts"
 import { authTokenForms, parseAuthToken, withPaths } from "./authToken.ts"
 import { durationRule } from "./durationRule.ts"
-import { Reading } from "./reading.ts"
+import type { Reading } from "./reading.ts"
 
 export const resolveApi = (reading: Reading, cwd: string): ApiSettings => ({
   autoCompaction: resolveAutoCompaction(reading),
@@ -53,6 +53,3 @@ const resolveTokens = (reading: Reading, cwd: string): ApiSettings["auth"]["toke
   reading.refuse("auth.token", `${authTokenForms} (${parsed.reason})`)
   return { kind: "simple", ttlSeconds }
 }
-
-/** As etcd has them. */
-export const apiDefaults: ApiSettings = resolveApi(new Reading(new Map(), {}, false), "/")

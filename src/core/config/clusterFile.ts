@@ -41,7 +41,7 @@ const syntaxTexts: Readonly<Record<string, string>> = {
 }
 
 /** Line and column from 1, the column in characters. */
-export const placeOf = (text: string, offset: number): string => {
+const placeOf = (text: string, offset: number): string => {
   const before = text.slice(0, offset)
   const lineStart = before.lastIndexOf("\n") + 1
   const line = before.split("\n").length

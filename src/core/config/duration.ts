@@ -19,7 +19,7 @@ const nanosPerUnit: Readonly<Record<string, bigint>> = {
 }
 
 export const durationNanosMax = 2n ** 63n - 1n
-export const durationNanosMin = -(2n ** 63n)
+const durationNanosMin = -(2n ** 63n)
 const textLengthMax = 128
 
 const refused = (reason: string): DurationResult => ({ ok: false, reason })

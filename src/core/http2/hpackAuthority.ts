@@ -15,7 +15,7 @@ const codes: ReadonlyArray<{ readonly bits: number; readonly first: number; read
 const longestCodeBits = 13
 
 /** Undefined: other characters, or no Huffman code. */
-export const decodeHuffman = (bytes: Uint8Array): string | undefined => {
+const decodeHuffman = (bytes: Uint8Array): string | undefined => {
   let text = ""
   let code = 0
   let bits = 0

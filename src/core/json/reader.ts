@@ -9,7 +9,7 @@ export class BadJson extends Error {
 }
 
 /** Values inside each other: 100 nested Txns (object, array and object each) and what they hold. */
-export const maxDepth = 320
+const maxDepth = 320
 
 const numberPattern = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 

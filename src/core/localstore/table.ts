@@ -242,7 +242,7 @@ export class Table {
 /** Not an op, and not the internal first record. */
 const isHistory = (record: LogRecord): boolean => record.op === undefined && !isInternal(record)
 
-export const keyOf = (key: Uint8Array): string => {
+const keyOf = (key: Uint8Array): string => {
   let text = ""
   for (const byte of key) text += String.fromCharCode(byte)
   return text

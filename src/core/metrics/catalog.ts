@@ -5,7 +5,7 @@
 import { counter, gauge, histogram, secondsBuckets } from "./entry.ts"
 
 /** 1 KiB … 100 MiB. */
-export const bytesBuckets: ReadonlyArray<number> = [1_024, 10_240, 102_400, 1_048_576, 10_485_760, 104_857_600]
+const bytesBuckets: ReadonlyArray<number> = [1_024, 10_240, 102_400, 1_048_576, 10_485_760, 104_857_600]
 
 export const catalog = {
   info: gauge(

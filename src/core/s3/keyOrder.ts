@@ -14,7 +14,7 @@ export const compareKeys = (left: string, right: string): number => {
 }
 
 /** First position in `sorted` whose key is ≥ `key` (or > `key` with `after`). */
-export const searchKeys = (sorted: ReadonlyArray<string>, key: string, after = false): number => {
+const searchKeys = (sorted: ReadonlyArray<string>, key: string, after = false): number => {
   let low = 0
   let high = sorted.length
   while (low < high) {

@@ -8,7 +8,7 @@ const escapes: Readonly<Record<string, string>> = {
   "\r": "&#13;"
 }
 
-export const escapeXml = (text: string): string => text.replace(/[&<>"\r]/g, (character) => escapes[character]!)
+const escapeXml = (text: string): string => text.replace(/[&<>"\r]/g, (character) => escapes[character]!)
 
 /** Content of an element: text, or children by name in order. */
 export type XmlContent = string | ReadonlyArray<readonly [name: string, content: XmlContent]>

@@ -2,14 +2,14 @@
 import { isWildcard, parseHostPort } from "../config/address.ts"
 import type { HostPort } from "../../services/Settings.ts"
 
-export const statusUsage = `Usage: netsy status [--endpoint HOST:PORT[,HOST:PORT]] [--watch] [--json]
+const statusUsage = `Usage: netsy status [--endpoint HOST:PORT[,HOST:PORT]] [--watch] [--json]
   Shows the cluster as one node sees it (docs/cluster.md).
       --endpoint LIST   health ports to ask, the first that answers counts (default: NETSY_BIND_HEALTH, else 127.0.0.1:8080)
       --watch           again every second, until it is stopped
       --json            what the node answers, as it is
 `
 
-export const recoverUsage = `Usage: netsy recover NODE [--yes] [--storage STORAGE | --config FILE]
+const recoverUsage = `Usage: netsy recover NODE [--yes] [--storage STORAGE | --config FILE]
   Declares that a dead node never comes back with its disk (docs/cluster.md). Works on the bucket; no node has to run.
       --yes             does it; without it only what would happen is said
 `

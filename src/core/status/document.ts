@@ -77,7 +77,7 @@ const arbiterJson = (arbiter: Arbiter): ArbiterJson => ({
   ...(arbiter.recovered === undefined ? {} : { recovered: arbiter.recovered })
 })
 
-export const reportJson = (report: NodeReport): NodeStatusJson => ({
+const reportJson = (report: NodeReport): NodeStatusJson => ({
   node_id: report.name.nodeId,
   incarnation: report.name.incarnation,
   peer_address: report.peerAddress,

@@ -93,7 +93,7 @@ const sent = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byte
 const deadlineUnitMillis: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000 }
 
 /** grpc-js takes a deadline beyond `deadlineMillisMax` for one in the past. The client keeps its own time anyway. */
-export const isEndless = (grpcTimeout: string | undefined): boolean => {
+const isEndless = (grpcTimeout: string | undefined): boolean => {
   const match = /^(\d{1,8})([HMS])$/.exec(grpcTimeout ?? "")
   return match !== null && Number(match[1]) * deadlineUnitMillis[match[2]!]! > deadlineMillisMax
 }

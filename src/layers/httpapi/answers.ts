@@ -18,7 +18,7 @@ const httpStatusByCode: ReadonlyMap<number, number> = new Map([
 ])
 
 /** The rest (Unknown, Internal, DataLoss) is 500. */
-export const httpStatus = (code: number): number => httpStatusByCode.get(code) ?? 500
+const httpStatus = (code: number): number => httpStatusByCode.get(code) ?? 500
 
 const statusTexts: Readonly<Record<number, string>> = {
   400: "Bad Request",
@@ -35,7 +35,7 @@ const statusTexts: Readonly<Record<number, string>> = {
 export const json = { "content-type": "application/json" } as const
 
 /** Clients of etcd ≤ 3.5 read `error`, later ones `message`: both are always there. */
-export const errorBody = ({ code, message }: EtcdError): string =>
+const errorBody = ({ code, message }: EtcdError): string =>
   JSON.stringify({ error: message, code, message, details: [] })
 
 /** An error as a line of a stream, with the fields of etcd ≤ 3.5 and of later ones. */

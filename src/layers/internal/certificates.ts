@@ -33,7 +33,7 @@ export const orInvalid = <A>(path: string, make: () => A): A => {
 
 const pemBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-export const parseCertificate = (path: string, pem: string | Buffer): X509Certificate => {
+const parseCertificate = (path: string, pem: string | Buffer): X509Certificate => {
   try {
     return new X509Certificate(pem)
   } catch (cause) {

@@ -4,7 +4,7 @@ import type { Log } from "../../services/Log.ts"
 import { type Condition, type Denied, type ObjectStore, Unavailable } from "../../services/ObjectStore.ts"
 
 /** More conditional writes lost in a row mean a quarrel, which whoever asked should hear of. */
-export const casAttemptsMax = 5
+const casAttemptsMax = 5
 
 /** `write` undefined: it stands there already. */
 export interface Change<A> {

@@ -26,7 +26,7 @@ export class Refused extends Error {
 }
 
 /** No token could be had; `again` when that may pass. */
-export class NoToken extends Error {
+class NoToken extends Error {
   override readonly name = "NoToken"
   readonly again: boolean
 

@@ -1,6 +1,6 @@
 /** Which keys every store takes: what one refuses, all refuse, so that a bucket can move from one to another. */
 
-export const keyBytesMax = 1024
+const keyBytesMax = 1024
 const segmentBytesMax = 255
 
 /** Undefined: fine; else why not. Names with a leading dot belong to the directory store itself. */
@@ -22,7 +22,7 @@ export const keyProblem = (key: string): string | undefined => {
   return undefined
 }
 
-export const listKeysMax = 1000
+const listKeysMax = 1000
 
 /** At most what a page may hold. */
 export const pageLimit = (limit: number | undefined): number => Math.max(1, Math.min(listKeysMax, limit ?? listKeysMax))

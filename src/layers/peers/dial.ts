@@ -8,7 +8,7 @@ import { parseHostPort } from "../../core/config/address.ts"
 import type { Identity } from "../../services/Identity.ts"
 import type { PeerAddress } from "../../services/PeerNetwork.ts"
 
-export const connectMillis = 1_000
+const connectMillis = 1_000
 
 export interface Dialled {
   /** Ready for HTTP/2. */

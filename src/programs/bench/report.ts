@@ -94,7 +94,7 @@ const startsTable = (starts: ReadonlyArray<StartResult>): string =>
     ])
   )
 
-export const caption = ({ machine, seconds }: Report): string =>
+const caption = ({ machine, seconds }: Report): string =>
   `${machine.date}, ${machine.cores} cores ${machine.cpu}, Node ${machine.node}, ${seconds} s a cell, ` +
   `load average ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after`
 

@@ -9,7 +9,7 @@ import { census, put } from "./connection.ts"
 import { BenchFailure } from "./failure.ts"
 import { directory, firstAnswer, startNetsy } from "./servers.ts"
 
-export const startRuns = 5
+const startRuns = 5
 
 export interface StartResult {
   readonly name: string

@@ -6,7 +6,7 @@
 import type { Policy } from "./policy.ts"
 
 /** What `--fail` and `--lose-answer` name. Multipart uploads count as `put`. */
-export const operationGroups = ["get", "head", "put", "copy", "delete", "list", "bucket", "sts"] as const
+const operationGroups = ["get", "head", "put", "copy", "delete", "list", "bucket", "sts"] as const
 export type OperationGroup = (typeof operationGroups)[number]
 
 /** `fail`: an error and no effect. `lose`: the effect, then a cut connection. `hang`: neither effect nor answer. */

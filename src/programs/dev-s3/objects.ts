@@ -101,7 +101,7 @@ export const putObject = async (context: Context): Promise<Reply> => {
 }
 
 /** The object, or S3's answer for a missing one: who may not list is not told that it is missing. */
-export const findObject = (context: Context, bucket = context.bucket, key = context.key): ObjectMeta => {
+const findObject = (context: Context, bucket = context.bucket, key = context.key): ObjectMeta => {
   context.storage.bucket(bucket)
   try {
     return context.storage.find(bucket, key)
@@ -206,7 +206,7 @@ const readObject = (context: Context, withBody: boolean): Reply => {
 }
 
 /** Bucket and key of an `x-amz-copy-source` header. */
-export const copySource = (context: Context): { bucket: string; key: string } => {
+const copySource = (context: Context): { bucket: string; key: string } => {
   const header = headerOf(context, "x-amz-copy-source") ?? ""
   let source: string
   try {

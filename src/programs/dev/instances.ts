@@ -13,7 +13,6 @@ export interface Instance {
   readonly readyUrl: string
 }
 
-export const clusterId = "dev-cluster"
 export const bucket = "netsy-dev"
 export const s3Port = 4566
 

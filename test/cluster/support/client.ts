@@ -13,7 +13,7 @@ import { CallFailed, Connection } from "./connection.ts"
 const deadlineMillis = 8_000
 const pauseAfterErrorMillis = 20
 /** From "client-…" to "shared-…", with "leased-…" between. */
-export const allKeys = { key: "client-", end: "shared-~" }
+const allKeys = { key: "client-", end: "shared-~" }
 const sharedKeys = ["shared-a", "shared-b", "shared-c", "shared-d"]
 
 /** Refusals before anything happened; whatever else an error says, the request may have had its effect. */

@@ -19,7 +19,7 @@ import { Connection } from "./connection.ts"
 const ttlSeconds = 6
 const keepAliveMillis = 1_500
 const deadlineMillis = 8_000
-export const leasedKeys = "leased-"
+const leasedKeys = "leased-"
 
 export class Leases {
   readonly problems: Array<string> = []

@@ -236,7 +236,7 @@ const formerNames: Readonly<Record<string, string>> = {
   "set-member-local-addr": "set-member-localaddr"
 }
 
-export const experimentalPrefix = "experimental-"
+const experimentalPrefix = "experimental-"
 
 export interface FoundFlag {
   readonly spec: FlagSpec

@@ -110,7 +110,7 @@ const bytesSize = (length: number): number => (length === 0 ? 0 : 1 + varintLeng
 /** Bytes of an int64 field with a number below 16, tag included. */
 export const int64Size = (value: number): number => (value === 0 ? 0 : 1 + int64Length(value))
 
-export const keyValueSize = (kv: KeyValue): number =>
+const keyValueSize = (kv: KeyValue): number =>
   bytesSize(kv.key.length) +
   int64Size(kv.createRevision) +
   int64Size(kv.modRevision) +

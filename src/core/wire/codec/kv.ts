@@ -120,7 +120,7 @@ export const readRangeRequest = (reader: Reader): RangeRequest => {
   }
 }
 
-export const rangeResponseSize = (response: RangeResponse): number => {
+const rangeResponseSize = (response: RangeResponse): number => {
   let size = headerFieldSize(response.header) + (response.more ? 2 : 0) + int64Size(response.count)
   for (const kv of response.kvs) size += keyValueFieldSize(kv)
   return size

@@ -117,13 +117,13 @@ const readRequestOp = (reader: Reader): RequestOp => {
   return op
 }
 
-export const writeTxnRequest = (writer: Writer, request: TxnRequest): void => {
+const writeTxnRequest = (writer: Writer, request: TxnRequest): void => {
   for (const compare of request.compare) writeNested(writer, 1, compare, writeCompare)
   for (const op of request.success) writeNested(writer, 2, op, writeRequestOp)
   for (const op of request.failure) writeNested(writer, 3, op, writeRequestOp)
 }
 
-export const readTxnRequest = (reader: Reader): TxnRequest => {
+const readTxnRequest = (reader: Reader): TxnRequest => {
   const compare: Array<Compare> = []
   const success: Array<RequestOp> = []
   const failure: Array<RequestOp> = []
@@ -174,13 +174,13 @@ const readResponseOp = (reader: Reader): ResponseOp => {
   return op ?? reader.fail("a ResponseOp without a response")
 }
 
-export const writeTxnResponse = (writer: Writer, response: TxnResponse): void => {
+const writeTxnResponse = (writer: Writer, response: TxnResponse): void => {
   writeNested(writer, 1, response.header, writeHeader)
   writer.boolField(2, response.succeeded)
   for (const op of response.responses) writeNested(writer, 3, op, writeResponseOp)
 }
 
-export const readTxnResponse = (reader: Reader): TxnResponse => {
+const readTxnResponse = (reader: Reader): TxnResponse => {
   let header: ResponseHeader | undefined
   let succeeded = false
   const responses: Array<ResponseOp> = []

@@ -1,7 +1,7 @@
 /** `etcdserverpb.Watch`. */
 import { emptyBytes } from "../../log/record.ts"
 import type { Event, KeyValue, ResponseHeader, WatchCreateRequest, WatchRequest, WatchResponse } from "../messages.ts"
-import { type Reader, varintLength, WireType, type Writer } from "../protobuf.ts"
+import { type Reader, WireType, type Writer } from "../protobuf.ts"
 import {
   decodeMessage,
   encodeMessage,
@@ -126,12 +126,6 @@ const readWatchRequest = (reader: Reader): WatchRequest => {
     } else reader.unknown(tag, 3)
   }
   return request
-}
-
-/** Bytes of one event inside a WatchResponse, tag and length included (for splitting into fragments). */
-export const eventFieldSize = (event: Event): number => {
-  const size = eventSize(event)
-  return 1 + varintLength(size) + size
 }
 
 const eventSize = (event: Event): number =>

@@ -1,7 +1,7 @@
 /** `Forwarding` of a node that has no others beside it: everything is run here. */
 import { Effect, Layer } from "effect"
-import { Forwarding } from "../services/Forwarding.ts"
-import { Leases } from "../services/Leases.ts"
+import { Forwarding } from "../../src/services/Forwarding.ts"
+import { Leases } from "../../src/services/Leases.ts"
 
 export const layer: Layer.Layer<Forwarding, never, Leases> = Layer.effect(
   Forwarding,

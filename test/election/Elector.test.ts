@@ -344,7 +344,7 @@ describe("a recovery with possible loss", () => {
         voters: [],
         required: 0,
         resigned: false,
-        allStored: false,
+        allStored: true,
         recovered: undefined
       })
       assert.deepStrictEqual(
@@ -363,7 +363,7 @@ describe("a recovery with possible loss", () => {
       a.kill()
       w.write({ resigned: true, allStored: true })
       await w.until("another one reigns", () => w.primary !== undefined, 60_000)
-      assert.deepInclude(w.arbiter, { term: 2, mode: "quorum", required: 1, resigned: false, allStored: false })
+      assert.deepInclude(w.arbiter, { term: 2, mode: "quorum", required: 1, resigned: false, allStored: true })
       assert.strictEqual(w.arbiter!.voters.length, 3)
       assert.isTrue([b, c].includes(w.primary!))
     }, short)

@@ -504,6 +504,42 @@ describe("the end of a reign", () => {
     })
   )
 
+  it.effect("when it stops and the others have stopped before: what was acknowledged is stored, and it says so", () =>
+    Effect.gen(function* () {
+      // Mode store does not come in time.
+      const { node, world } = yield* inQuorum({ NETSY_REPLICATION_DEGRADATION_COUNT: "1000" })
+      const acknowledged = world.written(node)
+      yield* until(world, () => acknowledged.said.length > 0, 5_000)
+      world.isolate("a")
+      const write = world.written(node)
+      const fiber = yield* Effect.forkChild(node.stop, { startImmediately: true })
+      yield* until(world, () => fiber.pollUnsafe() !== undefined, 20_000)
+      assert.deepStrictEqual([acknowledged.said, write.said], [done, timedOut])
+      assert.include(chunks(world), chunkKey(acknowledged.index))
+      assert.deepInclude(world.arbiter, { mode: "quorum", resigned: true, allStored: true })
+      sound(world)
+    })
+  )
+
+  it.effect("when it stops before it has committed anything: everything is stored if it was when the term began", () =>
+    Effect.gen(function* () {
+      for (const allStored of [true, false]) {
+        const world = yield* makeWorld
+        const node = yield* startNode(world, "a")
+        const b = yield* play(world, "b")
+        world.decide = (call) => (call.key.startsWith("chunks/") ? { kind: "fail" } : undefined)
+        world.put({ primary: node.name, mode: "quorum", voters: [node.name, b.name], required: 1, allStored })
+        world.tell()
+        // Its first write takes it back, as from then on it might commit.
+        yield* until(world, () => world.arbiter!.counter > 1)
+        assert.deepInclude(world.arbiter, { resigned: false, allStored: false })
+        const fiber = yield* Effect.forkChild(node.stop, { startImmediately: true })
+        yield* until(world, () => fiber.pollUnsafe() !== undefined, 20_000)
+        assert.deepInclude(world.arbiter, { term: 1, mode: "quorum", resigned: true, allStored })
+      }
+    })
+  )
+
   it.effect("when it stops while it starts: it never becomes Active", () =>
     Effect.gen(function* () {
       const world = yield* makeWorld

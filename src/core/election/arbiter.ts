@@ -30,7 +30,11 @@ export interface Arbiter {
   /** Never repeats within a term. */
   readonly counter: number
   readonly resigned: boolean
-  /** With `resigned`: everything that was ever committed is in the bucket, so that nobody needs the voters any more. */
+  /**
+   * Everything that was ever committed is in the bucket, so that nobody needs the voters any more. Written with
+   * `resigned`; the next term begins with it, and its Primary, which commits nothing before its own first write has
+   * landed, takes it back with that.
+   */
   readonly allStored: boolean
   /** Set by a recovery with possible loss (design 6.4). */
   readonly recovered: { readonly term: number; readonly index: number } | undefined
@@ -137,19 +141,16 @@ export const nextTerm = (
     term: current.term + 1,
     primary: winner,
     counter: current.counter + 1,
-    resigned: false,
-    allStored: false
+    resigned: false
   }
 }
 
 /**
- * A Primary in mode quorum that has resigned with everything stored leaves what a change to mode store before would have
- * left: when too few voters answer, the election goes on from here. Undefined: there is no such shortcut.
+ * With everything stored an arbiter in mode quorum is as good as one in mode store: when too few voters answer, the
+ * election goes on from here. Undefined: there is no such shortcut.
  */
 export const asModeStore = (current: Arbiter): Arbiter | undefined =>
-  current.mode === "quorum" && current.resigned && current.allStored
-    ? { ...current, mode: "store", voters: [], required: 0 }
-    : undefined
+  current.mode === "quorum" && current.allStored ? { ...current, mode: "store", voters: [], required: 0 } : undefined
 
 /** Waiting for a holder's lease takes longer than the lease: both clocks run within 5 % of true time (design 6.3). */
 export const waitFactor = 1.11

@@ -91,21 +91,22 @@ export const makeLeaving = (parts: LeavingParts): Leaving => {
 
   const drain = (term: Term) =>
     Effect.gen(function* () {
-      const wasActive = term.accepting
       term.accepting = false
       status.setPrimary("draining")
       const startedAt = nowMillis()
       journal.info("drain_started", {})
-      const clean = yield* quiet(term, drainTimeoutMillis)
-      const stored = clean && (yield* modes.flush(term, Math.max(0, drainTimeoutMillis - (nowMillis() - startedAt))))
+      // What is committed goes to the bucket at once: the voters that the rest waits for may have gone for good.
+      const [clean] = yield* Effect.all([quiet(term, drainTimeoutMillis), modes.flush(term, drainTimeoutMillis)], {
+        concurrency: 2
+      })
+      const stored = yield* modes.flush(term, Math.max(0, drainTimeoutMillis - (nowMillis() - startedAt)))
       term.stop(clean ? errors.serverStopped : errors.requestTimedOut)
       journal.info("drain_completed", {
         result: clean && stored ? "success" : "error",
         duration_ms: nowMillis() - startedAt
       })
-      // Stopped, it commits nothing any more; a term that was not Active may not know yet what its log lacks.
-      const allStored = wasActive && clean && stored && term.pipeline.storedIndex >= term.pipeline.headIndex
-      yield* allStored ? term.hold.resignStored : term.hold.resign
+      // Stopped, it commits nothing any more. What it had not committed was never acknowledged.
+      yield* term.pipeline.storedIndex >= term.pipeline.commitIndex ? term.hold.resignStored : term.hold.resign
       yield* tellElector(term.number, "")
     })
 

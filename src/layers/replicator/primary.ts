@@ -60,6 +60,8 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
     }
 
     let held: Hold | undefined
+    /** Everything committed was in the bucket when the term began. */
+    let beganStored = false
     let current: Term | undefined
     /** This process is about to stop: nothing is accepted any more. */
     let draining = false
@@ -126,6 +128,7 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
         status.setPrimary("starting")
         const hold = yield* parts.reign.begin(won)
         held = hold
+        beganStored = won.arbiter.allStored
         // What was heard while nothing was held yet.
         if (log.fenced > number) hold.depose(`this node is fenced at term ${log.fenced}`)
         const known = view.current().arbiter?.term ?? 0
@@ -229,7 +232,9 @@ export const makePrimary = (parts: PrimaryParts): Effect.Effect<Primary> =>
     const drain = Effect.suspend(() => {
       draining = true
       if (current !== undefined) return leaving.drain(current)
-      return held === undefined ? Effect.void : held.resign
+      if (held === undefined) return Effect.void
+      // Nothing is committed before the takeover is done.
+      return beganStored ? held.resignStored : held.resign
     })
 
     return {

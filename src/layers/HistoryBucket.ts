@@ -2,19 +2,28 @@
 import { Effect, Layer, Stream } from "effect"
 import { indexOfKey } from "../core/datafile/keys.ts"
 import { type ChunkFile, oldIdentity, type OldIdentity, sameOld, type SnapshotFile } from "../core/datafile/summary.ts"
-import { type DataFileDamaged, FileKind } from "../core/datafile/types.ts"
+import { FileKind } from "../core/datafile/types.ts"
 import { overlaps } from "../core/log/overlaps.ts"
-import { findPath, isAbove, isInEveryLaterLog, type PathFound, type Slice, termIn } from "../core/log/history.ts"
-import { type LogRecord, positionZero } from "../core/log/record.ts"
+import {
+  findPath,
+  isAbove,
+  isInEveryLaterLog,
+  type PathFound,
+  type SkippedTip,
+  type Slice,
+  type Stretch
+} from "../core/log/history.ts"
+import { beyond, type Moment } from "../core/log/moment.ts"
+import type { LogRecord } from "../core/log/record.ts"
 import {
   type BucketHistory,
   History,
   HistoryBroken,
   type HistoryError,
-  HistoryMoved,
+  NoSuchMoment,
   type ReadOptions
 } from "../services/History.ts"
-import { type NotFound, type ObjectInfo, ObjectStore } from "../services/ObjectStore.ts"
+import { type ObjectInfo, ObjectStore } from "../services/ObjectStore.ts"
 import { decode } from "./datafile/decode.ts"
 import { entriesOfSlice, pagesOf } from "./datafile/entries.ts"
 import {
@@ -27,6 +36,8 @@ import {
   objectBytes,
   wholeBytesMax
 } from "./datafile/load.ts"
+import { asBroken, conflict, emptyHistory, fingerprint, type Lists, termOnPath, vanished } from "./history/parts.ts"
+import { findPast, type Past } from "./history/past.ts"
 
 const downloads = { concurrency: 32 } as const
 /** Beside a node's other work. */
@@ -34,11 +45,6 @@ const gentle = { concurrency: 8 } as const
 /** Readings of unchanged lists after which a broken path is an error. */
 const readingsMax = 3
 const rereadAfterMillis = 100
-
-interface Lists {
-  readonly chunks: ReadonlyArray<ObjectInfo>
-  readonly snapshots: ReadonlyArray<ObjectInfo>
-}
 
 type Found = PathFound<ChunkFile, SnapshotFile>
 
@@ -75,6 +81,12 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       return { chunks, snapshots }
     })
 
+    const loadChunks = (objects: ReadonlyArray<ObjectInfo>, bodies: Bodies, speed: { readonly concurrency: number }) =>
+      Effect.map(
+        Effect.forEach(objects, (o) => loadChunk(store, knowledge, bodies, o), speed),
+        (files) => files.flat()
+      )
+
     const loadAll = (
       lists: Lists,
       bodies: Bodies,
@@ -95,11 +107,7 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
           },
           speed
         )
-        const load = (objects: ReadonlyArray<ObjectInfo>) =>
-          Effect.map(
-            Effect.forEach(objects, (o) => loadChunk(store, knowledge, bodies, o), speed),
-            (f) => f.flat()
-          )
+        const load = (objects: ReadonlyArray<ObjectInfo>) => loadChunks(objects, bodies, speed)
         let chunks = yield* load(needed)
         let found: Found = findPath(chunks, snapshots)
         // A path that breaks above the snapshot breaks there whatever the chunks below it hold.
@@ -111,17 +119,14 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
           chunks = yield* load(lists.chunks)
           found = findPath(chunks, snapshots)
         }
-        yield* checkCopies(
-          chunks.filter((c) => c.old),
-          bodies
-        )
+        yield* checkCopies(chunks, bodies)
         return { lists, found, bodies }
       })
 
     /** Netsy 1.x may have written a revision into several chunks; the copies must agree. */
     const checkCopies = (chunks: ReadonlyArray<ChunkFile>, bodies: Bodies) =>
       Effect.gen(function* () {
-        for (const group of overlaps(chunks)) {
+        for (const group of overlaps(chunks.filter((c) => c.old))) {
           const seen = new Map<number, { readonly key: string; readonly identity: OldIdentity }>()
           for (const key of new Set(group.map((c) => c.key))) {
             yield* recordsOf(key, FileKind.Chunk, bodies).pipe(
@@ -226,32 +231,72 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       )
     }
 
+    const historyAt = (
+      { bodies, lists }: Reading,
+      { snapshot, slices, last, revision }: Stretch<ChunkFile, SnapshotFile> & Omit<Past, "stretch">,
+      skippedTips: ReadonlyArray<SkippedTip>
+    ): BucketHistory => {
+      const onPath = new Set(slices.filter((s) => s.to === s.chunk.lastIndex).map((s) => s.chunk.key))
+      return {
+        last,
+        lastRevision: revision,
+        highestTerm: last.term,
+        snapshot: snapshot && {
+          key: snapshot.key,
+          last: { index: snapshot.lastIndex, term: snapshot.lastTerm },
+          revision: snapshot.revision,
+          floor: snapshot.floor,
+          lastModified: snapshot.lastModified,
+          size: snapshot.size
+        },
+        termAt: (index) => termOnPath(slices, snapshot, index),
+        takenKeys: new Set(lists.chunks.filter((o) => !onPath.has(o.key)).map((o) => indexOfKey(o.key)!)),
+        skippedTips,
+        chunkBytes: [...new Map(slices.map((s) => [s.chunk.key, s.chunk.size])).values()].reduce((a, b) => a + b, 0),
+        snapshotRecords: snapshot === undefined ? () => Stream.empty : snapshotRecords(snapshot),
+        entriesAfter: entriesAfter(slices, bodies)
+      }
+    }
+
+    const newestOf = ({ last, slices, snapshot }: Extract<Found, { readonly kind: "path" }>) => {
+      const revision = slices[slices.length - 1]?.chunk.lastRevision ?? snapshot?.revision ?? 0
+      return { last, slices, snapshot, revision }
+    }
+
     const read = (options: ReadOptions) =>
-      Effect.map(reading(options), ({ lists, found, bodies }): BucketHistory => {
-        if (found.kind !== "path") return emptyHistory(lists)
-        const { last, snapshot, slices } = found
-        const onPath = new Set(slices.filter((s) => s.to === s.chunk.lastIndex).map((s) => s.chunk.key))
-        const top = slices[slices.length - 1]
-        return {
-          last,
-          lastRevision: top?.chunk.lastRevision ?? snapshot?.revision ?? 0,
-          highestTerm: last.term,
-          snapshot: snapshot && {
-            key: snapshot.key,
-            last: { index: snapshot.lastIndex, term: snapshot.lastTerm },
-            revision: snapshot.revision,
-            floor: snapshot.floor,
-            lastModified: snapshot.lastModified,
-            size: snapshot.size
-          },
-          termAt: (index) => termOnPath(slices, snapshot, index),
-          takenKeys: new Set(lists.chunks.filter((o) => !onPath.has(o.key)).map((o) => indexOfKey(o.key)!)),
-          skippedTips: found.skipped,
-          chunkBytes: [...new Map(slices.map((s) => [s.chunk.key, s.chunk.size])).values()].reduce((a, b) => a + b, 0),
-          snapshotRecords: snapshot === undefined ? () => Stream.empty : snapshotRecords(snapshot),
-          entriesAfter: entriesAfter(slices, bodies)
-        }
+      Effect.map(reading(options), (now): BucketHistory => {
+        const { found, lists } = now
+        return found.kind === "path" ? historyAt(now, newestOf(found), found.skipped) : emptyHistory(lists)
       })
+
+    const readTo = (moment: Moment, options: ReadOptions) =>
+      Effect.gen(function* () {
+        const now = yield* reading(options)
+        const { bodies, found, lists } = now
+        if (found.kind !== "path") return yield* new NoSuchMoment({ message: "the bucket holds no data" })
+        const newest = newestOf(found)
+        if (moment.kind === "newest") return historyAt(now, newest, found.skipped)
+        const wrong = beyond(moment, { index: newest.last.index, revision: newest.revision })
+        if (wrong !== undefined) return yield* new NoSuchMoment({ message: wrong })
+        const parts = {
+          ...options,
+          snapshots: yield* Effect.forEach(lists.snapshots, (o) => loadSnapshot(store, knowledge, o), downloads),
+          chunksAbove: (index: number) => {
+            const above = lists.chunks.filter((o) => indexOfKey(o.key)! > index)
+            return Effect.tap(loadChunks(above, bodies, downloads), (chunks) => checkCopies(chunks, bodies))
+          },
+          entriesOf: ({ chunk, from, to }: Slice<ChunkFile>) =>
+            entriesOfSlice(recordsOf(chunk.key, FileKind.Chunk, bodies), from, to)
+        }
+        const { stretch, ...at } = yield* findPast(parts, newest, moment)
+        const slices = stretch.slices
+          .filter(({ from }) => from <= at.last.index)
+          .map((slice) => ({ ...slice, to: Math.min(slice.to, at.last.index) }))
+        return historyAt(now, { ...stretch, ...at, slices }, found.skipped)
+      }).pipe(
+        Effect.catchTag("NotFound", (gone) => Effect.fail(vanished(gone))),
+        Effect.catchTag("DataFileDamaged", (damage) => Effect.fail(asBroken(damage)))
+      )
 
     const highestTerm = Effect.gen(function* () {
       const lists = yield* listBoth
@@ -266,51 +311,6 @@ export const layer: Layer.Layer<History, never, ObjectStore> = Layer.effect(
       return headers.reduce((highest, header) => Math.max(highest, header.term), 0)
     })
 
-    return History.of({ read, warm, highestTerm })
+    return History.of({ read, readTo, warm, highestTerm })
   })
 )
-
-const emptyHistory = (lists: Lists): BucketHistory => ({
-  last: positionZero,
-  lastRevision: 0,
-  highestTerm: 0,
-  snapshot: undefined,
-  termAt: () => undefined,
-  takenKeys: new Set(lists.chunks.map((o) => indexOfKey(o.key)!)),
-  skippedTips: [],
-  chunkBytes: 0,
-  snapshotRecords: () => Stream.empty,
-  entriesAfter: () => Stream.empty
-})
-
-const termOnPath = (
-  slices: ReadonlyArray<Slice<ChunkFile>>,
-  snapshot: SnapshotFile | undefined,
-  index: number
-): number | undefined => {
-  if (snapshot !== undefined && index === snapshot.lastIndex) return snapshot.lastTerm
-  let low = 0
-  let high = slices.length - 1
-  while (low <= high) {
-    const middle = (low + high) >>> 1
-    const slice = slices[middle]!
-    if (index < slice.from) high = middle - 1
-    else if (index > slice.to) low = middle + 1
-    else return termIn(slice.chunk, index)
-  }
-  return undefined
-}
-
-const fingerprint = ({ chunks, snapshots }: Lists): string =>
-  [...chunks, ...snapshots].map((o) => `${o.key} ${o.etag}`).join("\n")
-
-const asBroken = ({ source, check, offset, decompressed, detail }: DataFileDamaged): HistoryBroken =>
-  new HistoryBroken({
-    key: source,
-    reason: `${check} at byte ${offset}${decompressed ? " of the decompressed body" : ""}: ${detail}`
-  })
-
-const vanished = (gone: NotFound): HistoryMoved => new HistoryMoved({ key: gone.key })
-
-const conflict = (one: string, other: string, revision: number): HistoryBroken =>
-  new HistoryBroken({ key: other, reason: `revision ${revision} is not what ${one} says it is` })

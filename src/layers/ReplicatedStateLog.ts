@@ -9,7 +9,7 @@ import { entryBytes, opRecord } from "../core/log/entry.ts"
 import { encodeOp, type Op } from "../core/log/op.ts"
 import type { Entry, LogRecord } from "../core/log/record.ts"
 import type { Version } from "../core/mvcc/version.ts"
-import { type CommitListener, LoadedState, LoggedState } from "../core/state/LoggedState.ts"
+import { type CommitListener, LoggedState } from "../core/state/LoggedState.ts"
 import { StoredRevision } from "../core/state/StoredRevision.ts"
 import type { WriteContext } from "../core/txn/evaluate.ts"
 import { type EtcdError, errors, isEtcdError } from "../core/wire/errors.ts"
@@ -28,9 +28,8 @@ import { Snapshotter } from "../services/Snapshotter.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { WatchHub } from "../services/WatchHub.ts"
 import { type ColdJob, coldReads } from "./replicatedstate/ColdReads.ts"
+import { loadState } from "./replicatedstate/loadState.ts"
 
-const loadPageRecords = 4_096
-const loadPageBytes = 4 * 1024 * 1024
 /**
  * Without a compaction, operations leave the disk after so many of them, but for this node's newest entries, from which
  * others go on: who is further behind takes them from the bucket.
@@ -155,18 +154,7 @@ export const layer: Layer.Layer<
     const load = (upToIndex: number) =>
       Effect.gen(function* () {
         if (isLoaded && upToIndex < state.committed.index) return
-        const { floor } = yield* local.bounds
-        const loaded = new LoadedState(floor)
-        const view = yield* local.view(upToIndex)
-        for (let done = false; !done;) {
-          const page = yield* view.next(loadPageRecords, loadPageBytes)
-          done = page.done
-          loaded.add(page.records)
-        }
-        yield* view.close
-        const term = upToIndex === 0 ? 0 : yield* local.termAt(upToIndex)
-        assert(term !== undefined, `the log was loaded up to index ${upToIndex}, which it does not hold`)
-        loaded.end({ index: upToIndex, term })
+        const loaded = yield* loadState(local, upToIndex)
         state.become(loaded)
         if (isLoaded) hub.jumped(store.committedRevision, store.floor)
         else hub.begin(store.committedRevision, store.floor)

@@ -4,7 +4,7 @@ import { Effect, Layer } from "effect"
 import { decide } from "../core/config/command.ts"
 import * as SettingsValue from "../layers/SettingsValue.ts"
 import type { Denied, ObjectStore, Unavailable } from "../services/ObjectStore.ts"
-import type { Settings, SettingsShape } from "../services/Settings.ts"
+import type { Settings, SettingsShape, StorageSettings } from "../services/Settings.ts"
 
 /** Loaded alone: a look does not wait for the clients of the other stores. */
 const storeLayers = {
@@ -16,7 +16,8 @@ const storeLayers = {
 const storeOf = (settings: SettingsShape): Layer.Layer<ObjectStore, Unavailable | Denied> =>
   Layer.unwrap(
     Effect.promise((): Promise<Layer.Layer<ObjectStore, Unavailable | Denied, Settings>> =>
-      storeLayers[settings.storage.provider]()
+      // A program may have two buckets: each has its own client, or folder.
+      storeLayers[settings.storage.provider]().then(Layer.fresh)
     )
   ).pipe(Layer.provide(SettingsValue.layer(settings)))
 
@@ -31,12 +32,16 @@ const storageOnly = (env: NodeJS.ProcessEnv): Record<string, string | undefined>
 }
 
 export type Bucket =
-  | { readonly ok: true; readonly layer: Layer.Layer<ObjectStore, Unavailable | Denied> }
+  | {
+      readonly ok: true
+      readonly layer: Layer.Layer<ObjectStore, Unavailable | Denied>
+      readonly storage: StorageSettings
+    }
   /** Whole lines for standard error. */
   | { readonly ok: false; readonly why: string; readonly lines: string }
 
-/** The bucket that these words (`--storage`, `--config`) and the variables name. */
-export const bucketOf = (argv: ReadonlyArray<string>): Bucket => {
+/** The bucket that these words (`--storage`, `--config`) and the variables name. `toFill`: it need not be there yet. */
+export const bucketOf = (argv: ReadonlyArray<string>, toFill = false): Bucket => {
   const command = decide({
     argv: [...argv.filter((word) => word !== "--insecure"), "--insecure"],
     env: storageOnly(process.env),
@@ -45,10 +50,11 @@ export const bucketOf = (argv: ReadonlyArray<string>): Bucket => {
     version: ""
   })
   if (command.action === "exit") return { ok: false, why: "there is no storage", lines: command.stderr }
-  const { provider, path } = command.settings.storage
+  const { storage } = command.settings
+  const { provider, path } = storage
   // A node would make it; a look must not.
-  if (provider === "directory" && !existsSync(path)) {
+  if (provider === "directory" && !toFill && !existsSync(path)) {
     return { ok: false, why: `there is no directory ${path}`, lines: "" }
   }
-  return { ok: true, layer: storeOf(command.settings) }
+  return { ok: true, layer: storeOf(command.settings), storage }
 }

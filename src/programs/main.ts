@@ -21,7 +21,7 @@ const etcdCommand = async (argv: ReadonlyArray<string>): Promise<Command> => {
   return decideEtcd({ ...ground, argv, version: own, exists: existsSync, arch, platform, nodeVersion })
 }
 
-const subcommands = ["inspect", "status", "recover", "verify"] as const
+const subcommands = ["inspect", "status", "recover", "verify", "restore"] as const
 
 /** What a shell says of a program that SIGPIPE ended; Node turns that signal into an error of the stream. */
 const brokenPipe = 141
@@ -41,7 +41,7 @@ export const main = async (startedAs: string, argv: ReadonlyArray<string>): Prom
   const isEtcd = startedAs === "etcd"
   const subcommand = isEtcd ? undefined : subcommands.find((name) => name === argv[0])
   if (subcommand !== undefined) {
-    forReaders(subcommand === "recover" ? "change" : "print")
+    forReaders(subcommand === "recover" || subcommand === "restore" ? "change" : "print")
     const { runSubcommand } = await import("./run.ts")
     return runSubcommand(subcommand, argv.slice(1))
   }

@@ -63,6 +63,7 @@ export const runDaemon = async (settings: SettingsShape, warnings: ReadonlyArray
 const programs = {
   inspect: () => import("./inspect.ts").then((module) => module.inspect),
   status: () => import("./status.ts").then((module) => module.status),
+  restore: () => import("./restore.ts").then((module) => module.restore),
   recover: () => import("./recover.ts").then((module) => module.recover),
   verify: () => import("./verify.ts").then((module) => module.verify)
 }

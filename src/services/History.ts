@@ -4,6 +4,7 @@
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
 import type { SkippedTip } from "../core/log/history.ts"
+import type { Moment } from "../core/log/moment.ts"
 import type { Entry, LogRecord, Position } from "../core/log/record.ts"
 import type { Denied, Unavailable } from "./ObjectStore.ts"
 
@@ -27,6 +28,11 @@ export class HistoryMoved extends Schema.TaggedError<HistoryMoved>()("HistoryMov
     return `${this.key}: was deleted while it was read`
   }
 }
+
+/** The bucket holds no data, or does not reach from the moment to the newest entry. */
+export class NoSuchMoment extends Schema.TaggedError<NoSuchMoment>()("NoSuchMoment", {
+  message: Schema.String
+}) {}
 
 export type HistoryError = HistoryBroken | HistoryMoved | Unavailable | Denied
 
@@ -78,6 +84,8 @@ export class History extends Context.Service<
   History,
   {
     readonly read: (options: ReadOptions) => Effect.Effect<BucketHistory, HistoryError>
+    /** As `read`, but of the history up to the moment: it ends there, and begins at the newest snapshot before it. */
+    readonly readTo: (moment: Moment, options: ReadOptions) => Effect.Effect<BucketHistory, HistoryError | NoSuchMoment>
     /** Learns, without haste, what a later `read` would have to fetch object by object. How many objects there are. */
     readonly warm: (options: ReadOptions) => Effect.Effect<number, HistoryError>
     /** Highest term in any header, on the path or not; 0 for an empty bucket. */

@@ -11,7 +11,7 @@ export type Command =
 
 const exit = (code: number, stdout: string, stderr: string): Command => ({ action: "exit", code, stdout, stderr })
 
-const commands = ["etcd", "status", "recover", "verify", "inspect"]
+const commands = ["etcd", "status", "recover", "verify", "restore", "inspect"]
 
 /** The first word, when it is no flag and none of the commands, which have been looked for before. */
 const unknownCommand = (word: string): Command => {

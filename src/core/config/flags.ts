@@ -104,6 +104,7 @@ Usage:
   netsy status                                 shows the cluster as a node sees it (docs/cluster.md)
   netsy recover NODE                           declares a dead node gone for good (docs/cluster.md)
   netsy verify                                 checks that the bucket and all nodes fit together
+  netsy restore --to dir:./again               the state of a moment, as the beginning of a new store
   netsy inspect FILE                           shows a data file of the store (docs/data-files.md)
 
 Flags:

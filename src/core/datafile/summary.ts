@@ -1,5 +1,6 @@
 /** What the walk of the bucket's history needs of a data file, gathered while its records pass by. */
 import type { ChunkInfo, SnapshotInfo, TermRun } from "../log/history.ts"
+import { millisOf } from "../log/moment.ts"
 import { decodeOp } from "../log/op.ts"
 import type { LogRecord } from "../log/record.ts"
 import { MalformedMessage, Writer } from "../wire/protobuf.ts"
@@ -7,16 +8,21 @@ import { Crc64 } from "./crc64.ts"
 import { writeRecord } from "./record.ts"
 import type { FileHeader } from "./types.ts"
 
-/** A chunk of the bucket; `size` and `lastRevision` for who reads it, `old` for files of Netsy 1.x. */
+/** A chunk of the bucket; `size` and revisions for who reads it, `old` for files of Netsy 1.x. */
 export interface ChunkFile extends ChunkInfo {
   readonly size: number
+  readonly firstRevision: number
   readonly lastRevision: number
+  /** Of the times that its records state; Infinity when none does. */
+  readonly earliestMillis: number
   readonly old: boolean
 }
 
 export interface SnapshotFile extends SnapshotInfo {
   readonly size: number
   readonly lastModified: number
+  /** By the clock of the Primary that took it. */
+  readonly createdMillis: number | undefined
   readonly revision: number
   readonly floor: number
   readonly old: boolean
@@ -25,10 +31,12 @@ export interface SnapshotFile extends SnapshotInfo {
 /** Gathers a chunk's parts without gaps: one, or in a chunk of Netsy 1.x perhaps several. */
 export class ChunkSummary {
   private readonly parts: Array<{ firstIndex: number; lastIndex: number; runs: Array<TermRun> }> = []
+  private firstRevision = 0
   private lastRevision = 0
+  private earliestMillis = Infinity
 
   add(records: ReadonlyArray<LogRecord>): void {
-    for (const { index, term, revision } of records) {
+    for (const { createdAt, index, term, revision } of records) {
       const part = this.parts[this.parts.length - 1]
       if (part === undefined || index > part.lastIndex + 1) {
         this.parts.push({ firstIndex: index, lastIndex: index, runs: [{ fromIndex: index, term }] })
@@ -36,7 +44,9 @@ export class ChunkSummary {
         part.lastIndex = index
         if (part.runs[part.runs.length - 1]!.term !== term) part.runs.push({ fromIndex: index, term })
       }
+      if (this.firstRevision === 0) this.firstRevision = revision
       this.lastRevision = revision
+      this.earliestMillis = Math.min(this.earliestMillis, millisOf(createdAt) ?? Infinity)
     }
   }
 
@@ -47,6 +57,8 @@ export class ChunkSummary {
       ...part,
       prevTerm: header.prevTerm,
       stored: header.stored,
+      firstRevision: this.firstRevision,
+      earliestMillis: this.earliestMillis,
       lastRevision: header.term === 0 ? part.lastIndex : this.lastRevision,
       old: header.term === 0
     }))

@@ -131,6 +131,48 @@ interface Tip {
   readonly stored: number
 }
 
+/** A part of a path: from a snapshot's end, or from index 1, up to some entry. */
+export interface Stretch<C extends ChunkInfo, S extends SnapshotInfo> {
+  readonly snapshot: S | undefined
+  /** Ascending, each one begins where the one before it ends. */
+  readonly slices: ReadonlyArray<Slice<C>>
+}
+
+interface Walked<C extends ChunkInfo, S extends SnapshotInfo> extends Stretch<C, S> {
+  /** Where the walk has ended: 0, the snapshot's end, or an index that no object holds. */
+  readonly index: number
+  readonly term: number
+}
+
+/** From an entry back to the nearest snapshot's end or to index 1, as far as there are objects. */
+const walkBack = <C extends ChunkInfo, S extends SnapshotInfo>(bucket: Bucket<C, S>, from: Position): Walked<C, S> => {
+  const slices: Array<Slice<C>> = []
+  let { index, term } = from
+  let snapshot: S | undefined
+  while (index > 0) {
+    snapshot = bucket.endsAt(index, term)
+    if (snapshot !== undefined) break
+    const chunk = bucket.holding(index, term)
+    if (chunk === undefined) break
+    snapshot = bucket.insideOf(chunk, index)
+    slices.push({ chunk, from: snapshot === undefined ? chunk.firstIndex : snapshot.lastIndex + 1, to: index })
+    if (snapshot !== undefined) break
+    index = chunk.firstIndex - 1
+    term = chunk.prevTerm
+  }
+  return { snapshot, slices: slices.reverse(), index, term }
+}
+
+/** What lies before an entry of the path. `brokenAt` 0: it is whole; otherwise no object holds that index of it. */
+export const pathBefore = <C extends ChunkInfo, S extends SnapshotInfo>(
+  chunks: ReadonlyArray<C>,
+  snapshots: ReadonlyArray<S>,
+  from: Position
+): Stretch<C, S> & { readonly brokenAt: number } => {
+  const { index, slices, snapshot } = walkBack(new Bucket(chunks, snapshots), from)
+  return { snapshot, slices, brokenAt: snapshot === undefined ? index : 0 }
+}
+
 export const findPath = <C extends ChunkInfo, S extends SnapshotInfo>(
   chunks: ReadonlyArray<C>,
   snapshots: ReadonlyArray<S>
@@ -148,23 +190,9 @@ export const findPath = <C extends ChunkInfo, S extends SnapshotInfo>(
 
   const skipped: Array<SkippedTip> = []
   for (const tip of tips) {
-    const slices: Array<Slice<C>> = []
-    let index = tip.index
-    let term = tip.term
-    let snapshot: S | undefined
-    while (index > 0) {
-      snapshot = bucket.endsAt(index, term)
-      if (snapshot !== undefined) break
-      const chunk = bucket.holding(index, term)
-      if (chunk === undefined) break
-      snapshot = bucket.insideOf(chunk, index)
-      slices.push({ chunk, from: snapshot === undefined ? chunk.firstIndex : snapshot.lastIndex + 1, to: index })
-      if (snapshot !== undefined) break
-      index = chunk.firstIndex - 1
-      term = chunk.prevTerm
-    }
+    const { index, slices, snapshot } = walkBack(bucket, tip)
     if (index === 0 || snapshot !== undefined) {
-      return { kind: "path", last: { index: tip.index, term: tip.term }, snapshot, slices: slices.reverse(), skipped }
+      return { kind: "path", last: { index: tip.index, term: tip.term }, snapshot, slices, skipped }
     }
     const at = { index: tip.index, term: tip.term }
     // Netsy 1.x sent one PUT at a time: what it wrote behind a hole was acknowledged and is not passed over silently.

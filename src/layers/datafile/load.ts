@@ -13,6 +13,7 @@ import {
   snapshotState
 } from "../../core/datafile/summary.ts"
 import { DataFileDamaged, type FileHeader, FileKind } from "../../core/datafile/types.ts"
+import { millisOf } from "../../core/log/moment.ts"
 import type { ObjectInfo, ObjectStore, ReadError } from "../../services/ObjectStore.ts"
 import { attempt, decode } from "./decode.ts"
 
@@ -164,6 +165,7 @@ export const loadSnapshot = (
         attempt(() => {
           if (part.kind === "header") header = part.header
           const { term, lastIndex, lastTerm } = header!
+          const createdMillis = millisOf(header!.createdAt)
           if (part.kind === "records" && term > 0) {
             const state = snapshotState(part.records[0]!)
             if (state === undefined) {
@@ -175,12 +177,13 @@ export const loadSnapshot = (
                 "the first record does not state floor and revision"
               )
             }
-            found = { key, size, lastModified, lastIndex, lastTerm, ...state, old: false }
+            found = { key, size, lastModified, createdMillis, lastIndex, lastTerm, ...state, old: false }
           } else if (part.kind === "records") oldFloor.add(part.records)
           else if (part.kind === "end" && term === 0) {
             const revision = part.end.footer.lastRevision
             const { floor } = oldFloor
-            found = { key, size, lastModified, lastIndex: revision, lastTerm: 0, revision, floor, old: true }
+            const end = { lastIndex: revision, lastTerm: 0, revision, floor }
+            found = { key, size, lastModified, createdMillis, ...end, old: true }
           }
           return found
         })

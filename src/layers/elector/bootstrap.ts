@@ -1,13 +1,15 @@
 /**
- * `bootstrap.netsy` (netsy-1x.md 4.5): a bucket without `members.json` and without data is seeded by this snapshot. It
- * is checked whole, then stored under the key of a snapshot; doing so again changes nothing.
+ * `bootstrap.netsy` (netsy-1x.md 4.5): a bucket without `members.json` and without data is seeded by this snapshot: one of
+ * ours, as `netsy restore` writes them, or one of Netsy 1.x with all revisions. It is checked whole, then stored under the
+ * key of a snapshot; doing so again changes nothing.
  */
 import { createHash } from "node:crypto"
 import { Effect, Stream } from "effect"
 import { chunksPrefix, snapshotKey, snapshotsPrefix } from "../../core/datafile/keys.ts"
-import { type DataFileDamaged, FileKind } from "../../core/datafile/types.ts"
+import { snapshotState } from "../../core/datafile/summary.ts"
+import { type DataFileDamaged, type FileHeader, FileKind } from "../../core/datafile/types.ts"
 import { membersKey } from "../../core/election/registry.ts"
-import { isInternal } from "../../core/log/record.ts"
+import { isInternal, type LogRecord } from "../../core/log/record.ts"
 import type { Log } from "../../services/Log.ts"
 import type { ObjectStore } from "../../services/ObjectStore.ts"
 import { decode } from "../datafile/decode.ts"
@@ -29,29 +31,60 @@ const exists = (store: Store, key: string): Effect.Effect<boolean, BucketFailed>
 
 const bytesOf = (store: Store, key: string) => Stream.unwrap(Effect.map(store.getStream(key), ({ body }) => body))
 
-/** Last revision of the seed; fails with what is wrong with it. */
-const check = (store: Store): Effect.Effect<number, Failed> =>
+/** Where the seed ends. */
+interface SeedEnd {
+  readonly index: number
+  readonly revision: number
+}
+
+/** A snapshot of Netsy 1.x states neither floor nor end: all its revisions have to be there. */
+class OldSeed {
+  #next = 1
+  #wrong: string | undefined
+
+  add(record: LogRecord): void {
+    const { revision } = record
+    if (this.#next === 1 && !isInternal(record)) this.#wrong ??= "the first record is not `_netsy` at revision 1"
+    if (revision !== this.#next) this.#wrong ??= `revision ${revision} comes where ${this.#next} should`
+    this.#next++
+  }
+
+  end(lastRevision: number): SeedEnd | string {
+    if (this.#wrong !== undefined) return this.#wrong
+    if (this.#next === 1) return "it has no records"
+    const count = this.#next - 1
+    if (lastRevision !== count) return `its last revision is ${lastRevision}, but it has ${count} records`
+    return { index: count, revision: count }
+  }
+}
+
+/** Fails with what is wrong with the seed. */
+const check = (store: Store): Effect.Effect<SeedEnd, Failed> =>
   Effect.gen(function* () {
-    let next = 1
-    let last = 0
-    let wrong: string | undefined
+    const old = new OldSeed()
+    let header: FileHeader | undefined
+    let state: ReturnType<typeof snapshotState>
+    let isFirst = true
+    let lastRevision = 0
     yield* bytesOf(store, bootstrapKey).pipe(
       decode(bootstrapKey, { kind: FileKind.Snapshot }),
       Stream.runForEach((part) =>
         Effect.sync(() => {
-          if (part.kind === "end") last = part.end.footer.lastRevision
+          if (part.kind === "header") header = part.header
+          if (part.kind === "end") lastRevision = part.end.footer.lastRevision
           if (part.kind !== "records") return
-          for (const record of part.records) {
-            if (next === 1 && !isInternal(record)) wrong ??= "the first record is not `_netsy` at revision 1"
-            if (record.revision !== next) wrong ??= `revision ${record.revision} comes where ${next} should`
-            next++
-          }
+          if (header!.term === 0) for (const record of part.records) old.add(record)
+          else if (isFirst) state = snapshotState(part.records[0]!)
+          isFirst = false
         })
       )
     )
-    if (wrong === undefined && next === 1) wrong = "it has no records"
-    if (wrong === undefined && last !== next - 1) wrong = `its last revision is ${last}, but it has ${next - 1} records`
-    return wrong === undefined ? last : yield* impossible(bootstrapKey, wrong)
+    if (header!.term === 0) {
+      const end = old.end(lastRevision)
+      return typeof end === "string" ? yield* impossible(bootstrapKey, end) : end
+    }
+    if (state === undefined) return yield* impossible(bootstrapKey, "the first record does not state the floor")
+    return { index: header!.lastIndex, revision: state.revision }
   }).pipe(
     Effect.catchIf(
       (error): error is DataFileDamaged => error._tag === "DataFileDamaged",
@@ -105,9 +138,9 @@ export const promoteBootstrap = (store: Store, log: Log["Service"]): Effect.Effe
   Effect.gen(function* () {
     if (yield* exists(store, membersKey)) return
     if (!(yield* exists(store, bootstrapKey))) return
-    const last = yield* check(store)
-    const target = snapshotKey(last)
+    const end = yield* check(store)
+    const target = snapshotKey(end.index)
     yield* checkEmpty(store, target)
     yield* copy(store, target)
-    log.info("bootstrap_promoted", { key: bootstrapKey, snapshot: target, last_revision: last })
+    log.info("bootstrap_promoted", { key: bootstrapKey, snapshot: target, last_revision: end.revision })
   })

@@ -11,6 +11,7 @@ import type { LocalStore, LocalStoreFailed } from "../../services/LocalStore.ts"
 import type { Log } from "../../services/Log.ts"
 import type { NodeStatus } from "../../services/NodeStatus.ts"
 import { Unavailable } from "../../services/ObjectStore.ts"
+import { fillFromSnapshot } from "../localstore/fill.ts"
 import type { NodeLog } from "./NodeLog.ts"
 
 const retryMillis = 500
@@ -92,9 +93,7 @@ const restore = (parts: RestoreParts, found: BucketHistory) =>
     journal.info("local_db_rebuild_started", { reason: "restore", snapshot: snapshot?.key ?? "none" })
     const fill = Effect.gen(function* () {
       yield* log.clear
-      if (snapshot === undefined) return
-      yield* found.snapshotRecords().pipe(Stream.runForEach((page) => local.restore(page, undefined)))
-      yield* local.restore([], { position: snapshot.last, revision: snapshot.revision, floor: snapshot.floor })
+      yield* fillFromSnapshot(local, found)
     })
     yield* Effect.uninterruptibleMask((interruptible) =>
       interruptible(untilReachable(parts)(fill)).pipe(

@@ -3,6 +3,7 @@ import { Effect, Stream } from "effect"
 import { indexOfKey } from "../../core/datafile/keys.ts"
 import { ChunkSummary, OldFloor, type SnapshotFile, snapshotState } from "../../core/datafile/summary.ts"
 import { DataFileDamaged, type FileHeader, FileKind } from "../../core/datafile/types.ts"
+import { millisOf } from "../../core/log/moment.ts"
 import type { DataFile } from "../../core/verify/objects.ts"
 import { attempt, decode } from "../../layers/datafile/decode.ts"
 import { type ObjectInfo, ObjectStore } from "../../services/ObjectStore.ts"
@@ -51,17 +52,18 @@ const readFile = ({ key, lastModified, size }: ObjectInfo, kind: number) =>
         })
       )
     )
-    const { lastIndex, lastTerm, term } = header!
+    const { createdAt, lastIndex, lastTerm, term } = header!
+    const about = { key, size, lastModified, createdMillis: millisOf(createdAt) }
     const chunks = kind === FileKind.Chunk ? chunk.finish(key, size, header!) : []
     const old = term === 0
     let snapshot: SnapshotFile | undefined
     if (kind === FileKind.Snapshot)
       snapshot = old
         ? {
-            ...{ key, size, lastModified, lastIndex: lastRevision, lastTerm: 0 },
+            ...{ ...about, lastIndex: lastRevision, lastTerm: 0 },
             ...{ revision: lastRevision, floor: oldFloor.floor, old }
           }
-        : { ...{ key, size, lastModified, lastIndex, lastTerm }, ...(state ?? { revision: 0, floor: 0 }), old }
+        : { ...{ ...about, lastIndex, lastTerm }, ...(state ?? { revision: 0, floor: 0 }), old }
     const end = snapshot?.lastIndex ?? chunks.at(-1)?.lastIndex ?? 0
     if (end !== indexOfKey(key))
       return yield* Effect.fail(

@@ -48,6 +48,15 @@ describe("the project", () => {
     const composing = files.filter(({ path, text }) => path in compositionRoots && /\bLayer\.provide/.test(text))
     assert.deepStrictEqual(composing.map(({ path }) => path).sort(), Object.keys(compositionRoots).sort())
   })
+  it("every service has its place in docs/architecture.md, once", () => {
+    const text = files.find(({ path }) => path === "docs/architecture.md")?.text ?? ""
+    const rows = text.slice(text.indexOf("| Service | Owns |")).split("\n\n")[0]!.split("\n").slice(2)
+    const told = rows.flatMap((row) => [...row.split("|")[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name!))
+    const own = files.filter(
+      ({ path, text: code }) => path.startsWith("src/services/") && /Context\.Service</.test(code)
+    )
+    assert.deepStrictEqual(told.sort(), own.map(({ path }) => path.slice("src/services/".length, -".ts".length)).sort())
+  })
   it("every service's id is its path", () => {
     none(files.flatMap(serviceIdComplaints))
   })

@@ -250,7 +250,7 @@ export const wordComplaints = (file: SourceFile, allowed: ReadonlyArray<Allowed>
   })
 }
 
-export const lineLimit = 500
+export const lineLimit = 400
 
 /** Files stay small enough to be one idea. */
 export const sizeComplaints = (file: SourceFile, allowed: ReadonlyArray<Allowed>): ReadonlyArray<string> => {

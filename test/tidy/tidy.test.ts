@@ -48,6 +48,15 @@ describe("the project", () => {
     const composing = files.filter(({ path, text }) => path in compositionRoots && /\bLayer\.provide/.test(text))
     assert.deepStrictEqual(composing.map(({ path }) => path).sort(), Object.keys(compositionRoots).sort())
   })
+  it("a layer's file is named after the service that it provides", () => {
+    const services = files.flatMap(({ path }) => /^src\/services\/(\w+)\.ts$/.exec(path)?.[1] ?? [])
+    const strays = files.filter(({ path, text }) => {
+      const name = /^src\/layers\/(\w+)\.ts$/.exec(path)?.[1]
+      const provides = /\bLayer\.(?:effect|effectContext|succeed|sync|unwrap)\(/.test(text)
+      return name !== undefined && provides && !services.some((service) => name.startsWith(service))
+    })
+    none(strays.map(({ path }) => path))
+  })
   it("every service has its place in docs/architecture.md, once", () => {
     const text = files.find(({ path }) => path === "docs/architecture.md")?.text ?? ""
     const rows = text.slice(text.indexOf("| Service | Owns |")).split("\n\n")[0]!.split("\n").slice(2)

@@ -26,7 +26,7 @@ import type { Settings, SettingsShape } from "../services/Settings.ts"
 import { Supervisor } from "../services/Supervisor.ts"
 import { WatchHub } from "../services/WatchHub.ts"
 import { ConfigError, StartFailed } from "./embed/errors.ts"
-import { network } from "./embed/network.ts"
+import { named, network } from "./embed/network.ts"
 import type { DaemonOptions, NetsyOptions, NodeOptions } from "./embed/options.ts"
 import { type Given, settingsOf } from "./embed/settings.ts"
 import { baseWith, embedded, healthPort, localDisk, objectStore, ports, programs, storesOf } from "./node.ts"
@@ -85,6 +85,7 @@ const nodeOver = <E1, R1, E2>(
   Layer.effectContext(
     Effect.gen(function* () {
       const settings = yield* settingsOf(given)
+      if (given.options.network !== undefined) yield* named(given.options.network, settings.nodeId)
       const { elections, fault, peers } = given.options.network ?? network()
       const cable = ObjectStoreFaulty.layer(() => fault(settings.nodeId))
       const bucket = given.options.network === undefined ? objects(settings) : Layer.provide(cable, objects(settings))

@@ -122,6 +122,20 @@ describe("a node in a program", () => {
     })
   })
 
+  it.live("whose disk has failed waits for nothing when it is closed", () =>
+    Effect.gen(function* () {
+      const disk = new Netsy.MemoryDisk()
+      const scope = yield* Scope.make()
+      const services = yield* Layer.buildWithScope(Netsy.layerMemory({ disk, log: { to: "none" } }), scope)
+      disk.failWrites("full")
+      const error = yield* Effect.flip(Context.get(services, Client).put("a", "1"))
+      assert.strictEqual(error.message, "etcdserver: server stopped")
+      const begun = Date.now()
+      yield* Scope.close(scope, Exit.void)
+      assert.isBelow(Date.now() - begun, 4_000)
+    })
+  )
+
   it.effect("logs to the loggers of its program when it is told to, with their level", () => {
     const lines: Array<string> = []
     const logger = Logger.make<unknown, void>(({ fiber, logLevel, message }) => {
@@ -159,6 +173,22 @@ describe("a node in a program", () => {
 })
 
 describe("a cluster in a program", () => {
+  it.effect("has each name once at a time, and says so instead of waiting", () =>
+    Effect.gen(function* () {
+      const network = Netsy.network()
+      const bucket = new Netsy.MemoryBucket()
+      const put = (key: string) => Client.use((client) => client.put(key, "1"))
+      const node = Netsy.layerMemory({ nodeId: "a", network, bucket, log: { to: "none" } })
+      const twice = Effect.flip(Effect.provide(put("a"), Layer.fresh(node)))
+      const error = yield* Effect.provide(Effect.andThen(put("b"), twice), node)
+      assert.strictEqual(error._tag, "NetsyConfigError")
+      assert.include(error.message, "nodeId: got a")
+      assert.include(error.message, "a node of this name runs on the network")
+      // The name is free again.
+      yield* Effect.provide(put("c"), Netsy.layerMemory({ nodeId: "a", network, log: { to: "none" } }))
+    })
+  )
+
   it.live("is used through every node: writes, reads, watches and locks", () =>
     Effect.gen(function* () {
       const network = Netsy.network()

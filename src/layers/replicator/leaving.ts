@@ -89,24 +89,38 @@ export const makeLeaving = (parts: LeavingParts): Leaving => {
     run(effect.pipe(Effect.tapCause((cause) => Effect.sync(() => supervisor.fail("hand-over", cause)))))
   }
 
+  /** What is in flight is committed, and what is committed is in the bucket, as far as that comes to be in time. */
+  const settled = (term: Term) =>
+    Effect.gen(function* () {
+      const startedAt = nowMillis()
+      // What is committed goes to the bucket at once: the voters that the rest waits for may have gone for good.
+      const [clean] = yield* Effect.all([quiet(term, drainTimeoutMillis), modes.flush(term, drainTimeoutMillis)], {
+        concurrency: 2
+      })
+      const stored = yield* modes.flush(term, Math.max(0, drainTimeoutMillis - (nowMillis() - startedAt)))
+      return { whole: true, clean, stored }
+    })
+
+  /** A task of this process has ended: there is nothing to wait for, and no relying on what was counted. */
+  const broken = supervisor.ended.pipe(
+    Effect.catch(() => Effect.succeed({ whole: false, clean: false, stored: false }))
+  )
+
   const drain = (term: Term) =>
     Effect.gen(function* () {
       term.accepting = false
       status.setPrimary("draining")
       const startedAt = nowMillis()
       journal.info("drain_started", {})
-      // What is committed goes to the bucket at once: the voters that the rest waits for may have gone for good.
-      const [clean] = yield* Effect.all([quiet(term, drainTimeoutMillis), modes.flush(term, drainTimeoutMillis)], {
-        concurrency: 2
-      })
-      const stored = yield* modes.flush(term, Math.max(0, drainTimeoutMillis - (nowMillis() - startedAt)))
+      const { whole, clean, stored } = yield* Effect.raceFirst(broken, settled(term))
       term.stop(clean ? errors.serverStopped : errors.requestTimedOut)
       journal.info("drain_completed", {
         result: clean && stored ? "success" : "error",
         duration_ms: nowMillis() - startedAt
       })
       // Stopped, it commits nothing any more. What it had not committed was never acknowledged.
-      yield* term.pipeline.storedIndex >= term.pipeline.commitIndex ? term.hold.resignStored : term.hold.resign
+      const allStored = whole && term.pipeline.storedIndex >= term.pipeline.commitIndex
+      yield* allStored ? term.hold.resignStored : term.hold.resign
       yield* tellElector(term.number, "")
     })
 

@@ -1,7 +1,9 @@
 /** The network of several nodes in one process: no sockets, and a way to pull a node's cable. */
+import { Effect, type Scope } from "effect"
 import type { Fault } from "../../layers/ObjectStoreFaulty.ts"
 import { MemoryElections } from "../../layers/LeadershipClientMemory.ts"
 import { MemoryPeers } from "../../layers/PeerNetworkMemory.ts"
+import { ConfigError } from "./errors.ts"
 
 /** What the nodes of one cluster have in common, besides their bucket. */
 export interface Network {
@@ -14,6 +16,24 @@ export interface Network {
   /** What becomes of a node's calls to the bucket. */
   readonly fault: (nodeId: string) => Fault | undefined
 }
+
+/** Who runs on each. */
+const nodes = new WeakMap<Network, Set<string>>()
+
+/** Takes the node's name on the network until the scope ends: two nodes of one name would wait for each other for ever. */
+export const named = (network: Network, nodeId: string): Effect.Effect<void, ConfigError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const there = nodes.get(network) ?? new Set()
+    nodes.set(network, there)
+    if (there.has(nodeId)) {
+      const allowed = "a name of its own: a node of this name runs on the network, or has not stopped yet"
+      return yield* new ConfigError({ problems: [{ key: "nodeId", value: nodeId, allowed }] })
+    }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => there.add(nodeId)),
+      () => Effect.sync(() => there.delete(nodeId))
+    )
+  })
 
 /** A new one, in which everybody reaches everybody. */
 export const network = (): Network => {

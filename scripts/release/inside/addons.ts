@@ -3,11 +3,12 @@
  * directory that nobody else can enter, loaded, and removed at once; what is loaded stays. Every process has its own
  * file, so nothing that somebody left behind is ever loaded, and two processes do not meet.
  */
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from "node:fs"
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs"
 import { constants } from "node:os"
 import { dirname, join } from "node:path"
 import { getRawAsset } from "node:sea"
 import { isMainThread, workerData } from "node:worker_threads"
+import { prefix, removeLeftovers } from "./leftovers.ts"
 
 export type AddonName = "better_sqlite3" | "bcrypt" | "koffi"
 
@@ -21,8 +22,6 @@ interface Loaded {
   readonly exports: unknown
 }
 
-const prefix = ".netsy-native-"
-const leftoverMillis = 60 * 60 * 1000
 const loaded = new Map<AddonName, Loaded>()
 /** Directories that could be written to when a database was opened there. */
 const known = new Set<string>()
@@ -31,19 +30,6 @@ const dlopen = (file: string): unknown => {
   const module = { exports: {} }
   process.dlopen(module, file, constants.dlopen.RTLD_LAZY)
   return module.exports
-}
-
-/** Left by a process that was killed between writing and removing. */
-const removeLeftovers = (place: string): void => {
-  for (const name of readdirSync(place)) {
-    if (!name.startsWith(prefix)) continue
-    const path = join(place, name)
-    try {
-      if (Date.now() - statSync(path).mtimeMs > leftoverMillis) rmSync(path, { recursive: true })
-    } catch {
-      // Somebody else's, or gone already.
-    }
-  }
 }
 
 const writeAll = (file: string, bytes: Uint8Array): void => {

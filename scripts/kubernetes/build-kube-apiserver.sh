@@ -25,6 +25,7 @@ go mod init netsy.invalid/kube-apiserver 2>/dev/null
 go mod edit -require="k8s.io/kubernetes@$version"
 # Kubernetes requires the modules that it is made of as v0.0.0; published they are v0.MINOR.PATCH.
 required=$(go mod download -json "k8s.io/kubernetes@$version" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
+[ -n "$required" ] || { echo "build-kube-apiserver: k8s.io/kubernetes@$version could not be fetched" >&2; exit 1; }
 awk '$1 ~ /^k8s\.io\// && $2 == "v0.0.0" { print $1 }' "$required" | while read -r module; do
   go mod edit -replace="$module=$module@v0.${version#v1.}"
 done
@@ -51,5 +52,7 @@ go build -o kube-apiserver -ldflags "-s -w
   -X k8s.io/component-base/version.gitMajor=1
   -X k8s.io/component-base/version.gitMinor=${minor%%.*}" .
 mkdir -p "$root/.toolchain"
-mv kube-apiserver "$built"
+# It takes its name when it is complete: the move may be a copy from another file system.
+mv kube-apiserver "$built.new"
+mv "$built.new" "$built"
 echo "$built"

@@ -110,6 +110,10 @@ const toFile = ({ moment, source }: Options, path: string) =>
     return restored
   })
 
+/** Reads, and writes to where it is wanted; nothing is left behind there when that fails. */
+export const carryOut = (options: Options) =>
+  options.target.kind === "file" ? toFile(options, options.target.path) : toStore(options, options.target)
+
 const count = (number: number, one: string): string => `${number} ${one}${number === 1 ? "" : "s"}`
 
 export const summary = (restored: Restored, target: Target): string => {
@@ -130,8 +134,9 @@ export const summary = (restored: Restored, target: Target): string => {
   ].join("\n")
 }
 
-/** The bucket was read, and does not have it. */
-const isMissing = (tag: string): boolean => tag === "NoSuchMoment" || tag === "HistoryBroken"
+/** 1: the bucket was read, and does not have it. */
+export const exitCodeOf = ({ _tag }: { readonly _tag: string }): number =>
+  _tag === "NoSuchMoment" || _tag === "HistoryBroken" ? 1 : 2
 
 /** The subcommand; sets the exit code of the process. */
 export const restore = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
@@ -145,14 +150,12 @@ export const restore = (argv: ReadonlyArray<string>): Effect.Effect<void> =>
       try: () => readOptions(argv, now),
       catch: (cause) => new RestoreRefused({ message: cause instanceof Error ? cause.message : String(cause) })
     })
-    const { target } = options
-    const restored = yield* target.kind === "file" ? toFile(options, target.path) : toStore(options, target)
-    process.stdout.write(summary(restored, target))
+    process.stdout.write(summary(yield* carryOut(options), options.target))
   }).pipe(
     Effect.catch((error) =>
       Effect.sync(() => {
         process.stderr.write(`netsy restore: ${error.message}\n`)
-        process.exitCode = isMissing(error._tag) ? 1 : 2
+        process.exitCode = exitCodeOf(error)
       })
     )
   )

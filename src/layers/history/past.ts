@@ -97,9 +97,11 @@ export const findPast = (
         return { stretch, last: { index, term }, revision }
       }
       const { snapshot } = stretch
-      if (snapshot !== undefined && isWithin(moment, endOf(snapshot))) return atEnd(snapshot)
+      const isPassed = snapshot !== undefined && isWithin(moment, endOf(snapshot))
+      // When a snapshot was taken is not when its last entry was made, which the chunks say as long as they are there.
+      if (isPassed && moment.kind !== "time") return atEnd(snapshot)
       const lower = snapshot === undefined ? undefined : yield* before(parts, snapshot)
-      if (lower === undefined) return yield* alone(parts, stretch, moment)
+      if (lower === undefined) return isPassed ? atEnd(snapshot) : yield* alone(parts, stretch, moment)
       stretch = lower
     }
   })

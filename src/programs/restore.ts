@@ -7,7 +7,7 @@ import { mkdtemp, rename, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Clock, Effect, Schema, Stream } from "effect"
-import { arbiterKey, decodeArbiter } from "../core/election/arbiter.ts"
+import { type Arbiter, arbiterKey, decodeArbiter } from "../core/election/arbiter.ts"
 import { membersKey } from "../core/election/registry.ts"
 import { chunksPrefix, snapshotsPrefix } from "../core/datafile/keys.ts"
 import { isoTime } from "../core/isoTime.ts"
@@ -15,7 +15,7 @@ import type { Moment } from "../core/log/moment.ts"
 import { bootstrapKey } from "../layers/elector/bootstrap.ts"
 import * as HistoryBucket from "../layers/HistoryBucket.ts"
 import { failedOn } from "../layers/snapshotter/snapshotFile.ts"
-import type { ReadOptions } from "../services/History.ts"
+import { History, type ReadOptions } from "../services/History.ts"
 import { ObjectStore } from "../services/ObjectStore.ts"
 import { type Options, readOptions, type Target, usage } from "./restore/options.ts"
 import { type Restored, writeState } from "./restore/state.ts"
@@ -56,12 +56,12 @@ const upload = (store: ObjectStore["Service"], word: string, file: string) =>
       .pipe(Effect.catchTag("PreconditionFailed", () => refuse(`${word} is not empty: it has ${bootstrapKey}`)))
   })
 
-/** Whether entries were lost for good says which snapshots are certainly of the history; without a word none is. */
-const recoveredTerm: Effect.Effect<ReadOptions["recoveredTerm"], never, ObjectStore> = Effect.gen(function* () {
+/** Undefined: nobody can say what it says. */
+const readArbiter: Effect.Effect<Arbiter | undefined, never, ObjectStore> = Effect.gen(function* () {
   const { body } = yield* (yield* ObjectStore).get(arbiterKey)
   const arbiter = decodeArbiter(body)
-  return typeof arbiter === "string" ? ("unknown" as const) : arbiter.recovered?.term
-}).pipe(Effect.catch(() => Effect.succeed("unknown" as const)))
+  return typeof arbiter === "string" ? undefined : arbiter
+}).pipe(Effect.catch(() => Effect.succeed(undefined)))
 
 const scratchFolder = Effect.acquireRelease(
   Effect.tryPromise({ try: () => mkdtemp(join(tmpdir(), "netsy-restore-")), catch: failedOn(tmpdir()) }),
@@ -71,11 +71,14 @@ const scratchFolder = Effect.acquireRelease(
 /** From the `ObjectStore` there is into `file`. */
 export const restoreInto = (moment: Moment, file: string) =>
   Effect.gen(function* () {
-    const options = { recoveredTerm: yield* recoveredTerm }
+    const arbiter = yield* readArbiter
+    const options: ReadOptions = { recoveredTerm: arbiter === undefined ? "unknown" : arbiter.recovered?.term }
+    // No header is of a later term than the arbiter's.
+    const highestTerm = arbiter?.term ?? (yield* (yield* History).highestTerm)
     for (let reading = 1; ; reading++) {
       const restored = yield* Effect.gen(function* () {
         const scratch = yield* scratchFolder
-        return yield* writeState(moment, options, scratch, file)
+        return yield* writeState(moment, options, highestTerm + 1, scratch, file)
       }).pipe(
         Effect.scoped,
         Effect.catchIf(
@@ -123,8 +126,8 @@ export const summary = (restored: Restored, target: Target): string => {
   const place = target.kind === "file" ? target.path : `${bootstrapKey} in ${target.word}`
   const next =
     target.kind === "file"
-      ? `put it as ${bootstrapKey} into an empty bucket, prefix or directory, and start a node with that storage`
-      : `start a node with --storage ${target.word}`
+      ? `put it as ${bootstrapKey} into an empty bucket, prefix or directory, and start a node with that storage and an empty data directory`
+      : `start a node with --storage ${target.word} and an empty data directory`
   return [
     `Restored  revision ${revision} (index ${index}, term ${term})${written}`,
     `Holds     ${count(keys, "key")}, ${count(leases, "lease")}, ${count(users, "user")}${since}`,

@@ -57,7 +57,7 @@ describe("netsy restore", () => {
       (JSON.parse(await told("get", "app/k3", "-w", "json")) as { header: { revision: number } }).header.revision
     )
     await told("del", "--prefix", "app/")
-    for (let i = 0; i < 8; i++) await told("put", "later", `v${i}`)
+    for (let i = 0; i < 4; i++) await told("put", "later", `v${i}`)
   }, 60_000)
   afterAll(() => daemon?.release())
 

@@ -260,6 +260,10 @@ describe("a restored moment", () => {
             assert.strictEqual(what.index, model.index)
             yield* assertShows(again, model)
           }
+          const { again: old } = yield* restored(world, { kind: "index", index: moments.at(-9)!.index })
+          old.disk = world.disk
+          const error = yield* Effect.flip(startNode(old))
+          assert.match(String("message" in error ? error.message : error), /the bucket's history differs at index \d+/)
           const { again } = yield* restored(world, { kind: "newest" })
           yield* assertShows(again, moments.at(-1)!)
           assert.deepStrictEqual(

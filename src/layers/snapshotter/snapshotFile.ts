@@ -58,8 +58,7 @@ export const writeSnapshotFile = (
       const writer = new SnapshotWriter({
         leaderId: nodeId,
         createdAt,
-        // What has only seen Netsy 1.x is of term 0, which as the writer's would say that the file is one of theirs.
-        term: Math.max(1, source.term),
+        term: source.term,
         compactionRevision: source.floor,
         lastIndex: source.index,
         lastTerm: source.term,

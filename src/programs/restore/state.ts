@@ -62,8 +62,11 @@ const fill = (local: LocalStore["Service"], history: BucketHistory, lastWrite: L
     )
   })
 
-/** Writes `file`, and whatever is needed on the way into `scratch`. */
-export const writeState = (moment: Moment, options: ReadOptions, scratch: string, file: string) =>
+/**
+ * Writes `file`, and whatever is needed on the way into `scratch`. The file ends in `newTerm`, above all terms there were:
+ * what came behind the moment is then a branch that lost, and a disk that still has it cannot bring it back.
+ */
+export const writeState = (moment: Moment, options: ReadOptions, newTerm: number, scratch: string, file: string) =>
   Effect.gen(function* () {
     const history = yield* (yield* History).readTo(moment, options)
     const local = yield* LocalStore
@@ -76,7 +79,8 @@ export const writeState = (moment: Moment, options: ReadOptions, scratch: string
     const { floor, index, revision, term } = source
     // A compaction that is committed at the moment has removed nothing from this store.
     const compacted = { ...local, view: (upTo: number) => local.view(upTo, floor) }
-    yield* writeSnapshotFile({ local: compacted, clock, nodeId: "restore" }, file, source, () => source)
+    const end = { ...source, term: newTerm }
+    yield* writeSnapshotFile({ local: compacted, clock, nodeId: "restore" }, file, end, () => end)
     const { size } = yield* Effect.tryPromise({ try: () => stat(file), catch: failedOn(file) })
     return {
       ...{ index, term, revision, floor, bytes: size },

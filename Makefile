@@ -131,7 +131,7 @@ test-release: ## make release, then its executables: in an empty root, under qem
 	@scripts/dev/check-packages.sh release
 	@$(MAKE) --no-print-directory release
 	@NETSY_TEST_FILES='test/release/*.release.ts' $(VITEST) $(ARGS)
-	@NETSY_TEST_PROGRAM=$(CURDIR)/dist/release/netsy-linux-$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64) $(VITEST) test/etcdctl test/auth test/etcdmode
+	@NETSY_TEST_PROGRAM=$(CURDIR)/dist/release/netsy-linux-$(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64) $(VITEST) test/etcdctl test/auth test/etcdmode test/restore/Program
 	@echo "Again: make test-release"
 
 test-vm: ## The guide for VMs on machines with systemd, Nstance and userdata, their hardening, the rights on S3 and GCS (root)

@@ -175,7 +175,12 @@ export class Target {
   open(number: number, operation: number, as?: string): WatchStream {
     const type = messageType("WatchResponse")
     const call = this.#bidi(methodOf("Watch.Watch").path, as)
-    const stream = new WatchStream(operation, call, (bytes) => this.#mapped(decode(type, bytes), "leases") as Plain)
+    const stream = new WatchStream(
+      operation,
+      call,
+      (bytes) => this.#mapped(decode(type, bytes), "leases") as Plain,
+      this.program !== "etcd"
+    )
     this.streams.set(number, stream)
     return stream
   }

@@ -29,7 +29,8 @@ const brokenPipe = 141
 /** `netsy --help | head -1`: whoever reads has seen enough, which is no crash. `work` is done to its end all the same. */
 const forReaders = (work: "print" | "change"): void => {
   const gone = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== "EPIPE") process.exit(1)
+    // A full disk, say: what was to be printed is not there, and that must not pass in silence.
+    if (error.code !== "EPIPE") throw error
     if (work === "print") process.exit(brokenPipe)
   }
   process.stdout.on("error", gone)

@@ -1,5 +1,5 @@
 /** The program as a process whose reader goes away: `netsy --help | head -1`. */
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 
@@ -20,6 +20,13 @@ describe("a reader that has seen enough", () => {
   it.each(["--help", "etcd --help", "status --help"])("ends the program without a word: netsy %s", async (line) =>
     assert.deepStrictEqual(await unread(line.split(" ")), { code: 141, error: "" })
   )
+
+  it("is not what a full disk is: that is said", () => {
+    const args = ["-c", '"$0" --disable-warning=ExperimentalWarning "$1" --help >/dev/full', process.execPath, program]
+    const { status, stderr } = spawnSync("sh", args, { encoding: "utf8" })
+    assert.notStrictEqual(status, 0)
+    assert.match(stderr, /ENOSPC/)
+  })
 
   it("does not keep netsy recover from its work", async () => {
     const { code, error } = await unread(["recover", "--help"])
